@@ -1,0 +1,68 @@
+"""gdjax: a functional optimization toolkit for JAX.
+
+Compose transformations at the top level (`import gdjax as gd`); models, data, training
+on several devices, plots and the laws that every transformation keeps live in packages:
+`gd.models`, `gd.data`, `gd.parallel`, `gd.training`, `gd.diagnostics`, `gd.testing`.
+"""
+
+from gdjax import (
+    averaging,
+    data,
+    models,
+    optimizers,
+    schedules,
+    testing,
+    transforms,
+    tree,
+)
+from gdjax.averaging import averaged_params, swa
+from gdjax.optimizers import adam, adamw, sgd
+from gdjax.schedules import constant_schedule, warmup_cosine_decay_schedule
+from gdjax.transforms import (
+    add_decayed_weights,
+    apply_updates,
+    chain,
+    clip_by_global_norm,
+    decay_mask,
+    from_rule,
+    identity,
+    masked,
+    named_chain,
+    scale_by_adam,
+    scale_by_learning_rate,
+    trace,
+)
+from gdjax.tree import metrics
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "adam",
+    "adamw",
+    "add_decayed_weights",
+    "apply_updates",
+    "averaged_params",
+    "averaging",
+    "chain",
+    "clip_by_global_norm",
+    "constant_schedule",
+    "data",
+    "decay_mask",
+    "from_rule",
+    "identity",
+    "masked",
+    "metrics",
+    "models",
+    "named_chain",
+    "optimizers",
+    "scale_by_adam",
+    "scale_by_learning_rate",
+    "schedules",
+    "sgd",
+    "swa",
+    "testing",
+    "trace",
+    "transforms",
+    "tree",
+    "warmup_cosine_decay_schedule",
+]

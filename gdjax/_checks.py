@@ -1,0 +1,122 @@
+"""Numbers that users pass: checked once when a transformation is built."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.core import Tracer
+
+Number: TypeAlias = float | jax.Array
+NumberOrSchedule: TypeAlias = Number | optax.Schedule
+Count: TypeAlias = jax.Array | tuple[()]  # i32[]; () where nothing is scheduled
+
+MAX_INT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Range:
+    """A set of numbers with the words that describe it."""
+
+    words: str
+    contains: Callable[[float], bool]
+
+
+UNIT = Range("lie in [0, 1)", lambda x: 0 <= x < 1)
+NON_NEGATIVE = Range("be finite and >= 0", lambda x: 0 <= x < float("inf"))
+POSITIVE = Range("be finite and > 0", lambda x: 0 < x < float("inf"))
+FINITE = Range("be finite", lambda x: abs(x) < float("inf"))
+
+
+def number(name: str, value: Number, allowed: Range) -> Number:
+    """`value`, a real scalar: concrete ones inside `allowed`, tracers as they are.
+
+    A Python or NumPy number comes back as a `float`, an array in at least f32, so that
+    a bf16 0.999 does not turn the arithmetic with it into bf16.
+
+    Raises:
+      TypeError: it is no real number (a bool, a string, a schedule ...).
+      ValueError: it is no scalar, or lies outside `allowed`.
+    """
+    if callable(value):
+        raise TypeError(
+            f"`{name}` must be a number, got {value!r}: only learning rates and weight "
+            "decays take a schedule; `inject_hyperparams` schedules any other number."
+        )
+    # numpy, because under a jit even a concrete `jax.Array` cannot be branched on.
+    array = value if isinstance(value, Tracer) else np.asarray(value)
+    # Extended floats such as bfloat16 have the kind "V" in numpy.
+    real = np.issubdtype(array.dtype, np.integer) or jnp.issubdtype(
+        array.dtype, jnp.floating
+    )
+    if not real or isinstance(value, bool):
+        raise TypeError(f"`{name}` must be a number, got {value!r}.")
+    if array.ndim:
+        raise ValueError(
+            f"`{name}` must be a scalar, got shape {array.shape}; vmap over it instead."
+        )
+    if not isinstance(array, Tracer) and not allowed.contains(float(array)):
+        raise ValueError(f"`{name}` must {allowed.words}, got {value}.")
+    if isinstance(value, jax.Array):
+        return value.astype(jnp.promote_types(value.dtype, jnp.float32))
+    return float(array)
+
+
+def integer(name: str, value: int, minimum: int) -> int:
+    """`value`, a concrete integer in [minimum, 2**31 - 1], as an `int`.
+
+    Raises:
+      TypeError: it is no integer, or a tracer: it fixes a shape, a loop or a time.
+      ValueError: it lies outside the interval.
+    """
+    if isinstance(value, (bool, Tracer)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"`{name}` must be a Python integer, got {value!r}.")
+    if not minimum <= value <= MAX_INT:
+        raise ValueError(f"`{name}` must lie in [{minimum}, 2**31 - 1], got {value}.")
+    return int(value)
+
+
+def one_of(argument: str, name: str, allowed: Iterable[str]) -> str:
+    """`name`, which must be one of `allowed`.
+
+    Raises:
+      ValueError: it is not; the message has the nearest name that is.
+    """
+    allowed = list(allowed)
+    if name not in allowed:
+        (nearest,) = difflib.get_close_matches(str(name), allowed, n=1, cutoff=0)
+        raise ValueError(
+            f"`{argument}` must be one of {', '.join(allowed)}, got {name!r}; "
+            f"the nearest is {nearest!r}."
+        )
+    return name
+
+
+class Scheduled:
+    """A number or a schedule of it, read once a step by the count in a state.
+
+    A schedule sees the number of updates already made: 0 at the first. Where the
+    number is none the count is `()`, no leaf at all.
+    """
+
+    def __init__(self, name: str, value: NumberOrSchedule, allowed: Range):
+        self._value = value if callable(value) else number(name, value, allowed)
+
+    def init(self) -> Count:
+        return jnp.zeros([], jnp.int32) if callable(self._value) else ()
+
+    def __call__(self, count: Count) -> Number:
+        value = self._value
+        return value(jnp.asarray(count)) if callable(value) else value
+
+    def next(self, count: Count) -> Count:
+        return next_count(jnp.asarray(count)) if callable(self._value) else ()
+
+
+def next_count(count: jax.Array) -> jax.Array:
+    """count + 1, held at the largest int32."""
+    return jnp.asarray(optax.safe_increment(count))

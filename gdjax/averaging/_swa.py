@@ -1,0 +1,139 @@
+"""Stochastic weight averaging: the mean of the iterates from some step on."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gdjax import tree
+from gdjax._checks import integer, next_count
+
+
+class SwaState(NamedTuple):
+    inner_state: optax.OptState
+    count: jax.Array  # i32[], updates seen
+    num_averaged: jax.Array  # i32[], iterates in the average
+    average: optax.Params  # like params, >= f32; zeros before the first
+
+    def metrics(self) -> dict[str, jax.Array]:
+        return {"num_averaged": self.num_averaged}
+
+    def averaged_params(self, params: optax.Params) -> optax.Params:
+        started = self.num_averaged > 0
+        pick = lambda p, a: jnp.where(started, a, p).astype(p.dtype)
+        return jax.tree.map(pick, params, self.average)
+
+
+def swa(
+    inner: optax.GradientTransformation, start_step: int, every: int = 1
+) -> optax.GradientTransformationExtraArgs:
+    """Step around an optimizer: its own steps, and the mean of where they lead.
+
+        average = mean of x_s, x_{s + every}, x_{s + 2 every}, ...,   s = start_step
+
+    where x_t are the parameters after update t, t from 0. The steps are those of
+    `inner`; read the average with `averaged_params`. It is kept in f32 at least, for
+    bf16 parameters it is the mean of the bf16 iterates. Put it inside wrappers that
+    skip or split steps, around all that changes the step.
+
+    Args:
+      inner: an optimizer, learning rate included.
+      start_step: first update whose result counts, >= 0.
+      every: updates between two samples, >= 1.
+
+    Returns:
+      A transformation with state `SwaState` that needs `params` in `update`.
+
+    Raises:
+      ValueError: `start_step` or `every` is too small; from `update`, `params` is
+        missing.
+      TypeError: one of them is no integer; from `init`, a parameter is not floating.
+
+    Example:
+      >>> tx = swa(optax.sgd(1.0), start_step=1)
+      >>> x, state = jnp.zeros(()), tx.init(jnp.zeros(()))
+      >>> for _ in range(3):
+      ...     u, state = tx.update(jnp.ones(()), state, x)
+      ...     x = optax.apply_updates(x, u)  # -1, -2, -3
+      >>> print(averaged_params(state, x))
+      -2.5
+
+    Reference: Izmailov et al. (2018), arXiv:1803.05407.
+    """
+    start_step = integer("start_step", start_step, 0)
+    every = integer("every", every, 1)
+    inner = optax.with_extra_args_support(inner)
+
+    def init(params):
+        zero = lambda: jnp.zeros([], jnp.int32)
+        average = tree.zeros_like(params)
+        return SwaState(inner.init(params), zero(), zero(), average)
+
+    def update(updates, state, params=None, **extra):
+        if params is None:
+            raise ValueError("`swa` needs `params` in `update`.")
+        updates, inner_state = inner.update(updates, state.inner_state, params, **extra)
+        since = state.count - start_step
+        due = (since >= 0) & (since % every == 0)
+        num_averaged = state.num_averaged + due
+        # Not 0 * (x - average) where it is not due: that is NaN for an infinite x.
+        rule = lambda a, x: jnp.where(due, a + (x - a) / num_averaged, a)
+        iterate = tree.next_params(params, updates)
+        average = tree.map_rule(rule, state.average, read=(iterate,))
+        count = next_count(state.count)
+        return updates, SwaState(inner_state, count, num_averaged, average)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def averaged_params(
+    opt_state: optax.OptState, params: optax.Params, *, name: str | None = None
+) -> optax.Params:
+    """The average of the iterates that is kept somewhere inside `opt_state`.
+
+    Args:
+      opt_state: the state of an optimizer with an average in it, at any depth.
+      params: the current parameters: the average comes in their dtypes, and they are
+        the answer before the first sample.
+      name: the wrapper whose average is meant, such as "swa", where there are several.
+
+    Returns:
+      A tree like `params`.
+
+    Raises:
+      ValueError: there is no average (of that name) in `opt_state`, or more than one.
+
+    Example:
+      >>> tx = swa(optax.sgd(0.1), start_step=0)
+      >>> print(averaged_params(tx.init(jnp.ones(2)), jnp.ones(2)))
+      [1. 1.]
+    """
+    found = [node for node in _averages(opt_state) if name in (None, _name(node))]
+    if len(found) == 1:
+        return found[0].averaged_params(params)
+    of_name = "" if name is None else f" called {name!r}"
+    if not found:
+        raise ValueError(
+            f"`opt_state` holds no average{of_name}: wrap the optimizer in `swa`."
+        )
+    raise ValueError(
+        f"`opt_state` holds {len(found)} averages{of_name}: "
+        f"{[_name(node) for node in found]}. Choose one by `name`."
+    )
+
+
+def _is_average(node: object) -> bool:
+    return hasattr(node, "averaged_params")
+
+
+def _averages(state: optax.OptState) -> list:
+    nodes = jax.tree.leaves(state, is_leaf=_is_average)
+    here = [node for node in nodes if _is_average(node)]
+    return here + [a for node in here for a in _averages(node.inner_state)]
+
+
+def _name(node: object) -> str:
+    """SwaState -> swa, the function that made it."""
+    stem = type(node).__name__.removesuffix("State")
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in stem).lstrip("_")

@@ -1,0 +1,27 @@
+"""Training: the state of a run, compiled steps, the loop, and whole runs of a config.
+
+`init_state` makes the state, `make_train_step` or `make_pmap_train_step` the step, `fit`
+repeats it and keeps the history; `supervised` turns a model into the loss that they
+take. `run` does all of it from one config, as `experiments/train.py` does.
+"""
+
+from gdjax.training._loop import Batches, Result, fit
+from gdjax.training._pmap import make_pmap_train_step
+from gdjax.training._state import TrainState, init_state
+from gdjax.training._step import TrainStep, make_eval_step, make_train_step
+from gdjax.training._supervised import LossFn, freeze, supervised
+
+__all__ = [
+    "Batches",
+    "LossFn",
+    "Result",
+    "TrainState",
+    "TrainStep",
+    "fit",
+    "freeze",
+    "init_state",
+    "make_eval_step",
+    "make_pmap_train_step",
+    "make_train_step",
+    "supervised",
+]

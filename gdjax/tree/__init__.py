@@ -1,0 +1,34 @@
+"""Trees of parameters: names of leaves, the lift of a rule, exact norms, metrics.
+
+Every transformation stands on this package: `map_rule` lifts mathematics written for
+one array to trees, `zeros_like` makes its state, `global_norm` and `next_params` keep
+what the plain forms lose, `path_name` and `select` speak of leaves by name, `metrics`
+collects what states have to say.
+"""
+
+from gdjax.tree._metrics import metrics
+from gdjax.tree._numerics import (
+    abs_sq,
+    compute_dtype,
+    global_norm,
+    next_params,
+    real_dtype,
+)
+from gdjax.tree._paths import is_absent, named_leaves, path_name, select
+from gdjax.tree._rule import map_rule, require_floating, zeros_like
+
+__all__ = [
+    "abs_sq",
+    "compute_dtype",
+    "global_norm",
+    "is_absent",
+    "map_rule",
+    "metrics",
+    "named_leaves",
+    "next_params",
+    "path_name",
+    "real_dtype",
+    "require_floating",
+    "select",
+    "zeros_like",
+]

@@ -1,0 +1,136 @@
+"""The lift: a rule written for one array becomes a map from trees to trees."""
+
+import inspect
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.core import Tracer
+
+from gdjax.tree._numerics import compute_dtype, real_dtype
+from gdjax.tree._paths import is_absent, named_leaves
+
+
+def map_rule(
+    rule: Callable[..., jax.Array | tuple[jax.Array, ...]],
+    *trees: optax.Params,
+    read: tuple[optax.Params, ...] = (),
+):
+    """Rewrites trees leaf by leaf with a rule that is written for one array.
+
+    `rule(*leaves)` gets one leaf of each of `trees`, then of each of `read`: arrays of
+    one shape, in f32 where the tree holds f16 or bf16. It returns the new leaves of
+    `trees`, which are stored in the dtype in which they came. Where the first tree is
+    absent (`None`, `optax.MaskedNode`) every tree keeps what it has.
+
+    Args:
+      rule: pure; its parameters' names appear in errors (g, u, p are spelled out).
+      *trees: rewritten; one structure, one shape a leaf.
+      read: trees that are only read.
+
+    Returns:
+      As many trees as `trees`; the tree itself where that is one.
+
+    Raises:
+      ValueError: two trees differ in structure or in a leaf's shape.
+      TypeError: a complex result for a real tree: write `abs_sq(g)` for |g|^2.
+
+    Example:
+      >>> g, mu = {"w": jnp.ones(2)}, {"w": jnp.zeros(2)}
+      >>> print(map_rule(lambda g, mu: (g - mu, mu + g), g, mu)[1]["w"])
+      [1. 1.]
+    """
+    first, treedef = jax.tree.flatten(trees[0], is_leaf=is_absent)
+    try:
+        rest = [treedef.flatten_up_to(tree) for tree in (*trees[1:], *read)]
+    except ValueError:
+        raise ValueError(_difference(rule, *trees, *read)) from None
+    # Traced once for each set of shapes; eagerly a fresh closure would compile anew.
+    lifted = jax.jit(rule) if any(isinstance(x, Tracer) for x in first) else rule
+    rows = []
+    for leaves in zip(first, *rest, strict=True):
+        kept = leaves[: len(trees)]
+        if is_absent(leaves[0]):
+            rows.append(kept)
+            continue
+        if any(is_absent(leaf) or np.shape(leaf) != np.shape(leaves[0]) for leaf in leaves):
+            raise ValueError(_difference(rule, *trees, *read))
+        arrays = [jnp.asarray(leaf) for leaf in leaves]
+        new = lifted(*[x.astype(compute_dtype(x.dtype)) for x in arrays])
+        new = new if isinstance(new, tuple) else (new,)
+        rows.append([_store(*pair) for pair in zip(new, arrays, strict=False)])
+    columns = zip(*rows, strict=True) if rows else [()] * len(trees)
+    results = [treedef.unflatten(column) for column in columns]
+    return tuple(results) if len(results) > 1 else results[0]
+
+
+def _store(new: jax.Array, old: jax.Array) -> jax.Array:
+    if jnp.iscomplexobj(new) and not jnp.iscomplexobj(old):
+        raise TypeError(
+            f"a complex result cannot be stored as {old.dtype}: |g|^2 is `abs_sq(g)`."
+        )
+    return new.astype(old.dtype)
+
+
+_WORDS = {"g": "the gradient", "u": "the update", "p": "the parameter"}
+
+
+def _difference(rule, *trees: optax.Params) -> str:
+    """One sentence on the first place where the trees differ."""
+    names = [_WORDS.get(n, f"`{n}`") for n in inspect.signature(rule).parameters]
+    tables = [
+        {
+            path: "nothing" if is_absent(leaf) else f"shape {np.shape(leaf)}"
+            for path, leaf in named_leaves(tree).items()
+        }
+        for tree in trees
+    ]
+    one, *others = tables
+    for name, other in zip(names[1:], others, strict=False):
+        for path in {**one, **other}:
+            here, there = one.get(path, "no such leaf"), other.get(path, "no such leaf")
+            if here != there and here != "nothing":
+                return f"leaf `{path}`: {names[0]} has {here}, {name} has {there}."
+    return f"trees of different types: {[jax.tree.structure(tree) for tree in trees]}"
+
+
+def require_floating(params: optax.Params) -> None:
+    """Refuses parameters that no gradient can belong to.
+
+    Raises:
+      TypeError: a leaf is neither real nor complex floating; its name is given.
+    """
+    for path, leaf in named_leaves(params).items():
+        if is_absent(leaf):
+            continue
+        dtype = jnp.result_type(leaf)
+        if not jnp.issubdtype(dtype, jnp.inexact):
+            raise TypeError(
+                f"parameters must be real or complex floats, leaf `{path}` is {dtype}: "
+                "keep it out of `params`, or mask it."
+            )
+
+
+def zeros_like(
+    params: optax.Params,
+    dtype: jax.typing.DTypeLike | None = None,
+    *,
+    real: bool = False,
+) -> optax.Params:
+    """State for `params`: zeros in at least f32 unless `dtype` says otherwise.
+
+    Each leaf is sharded like its parameter. With `real` a complex parameter gets a
+    real leaf: second moments.
+
+    Raises:
+      TypeError: a parameter is not floating.
+    """
+    require_floating(params)
+
+    def zeros(p):
+        kind = jnp.dtype(dtype) if dtype else compute_dtype(jnp.result_type(p))
+        return jnp.zeros_like(p, dtype=real_dtype(kind) if real else kind)
+
+    return jax.tree.map(zeros, params)

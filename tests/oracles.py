@@ -1,0 +1,68 @@
+"""Float64 oracles for one array, written from the papers: (g, p, state, t) -> update.
+
+Entries of `state` called like a field of the transformation's state are compared with
+it; names with an underscore are the oracle's own.
+"""
+
+import numpy as np
+
+
+def trace(g, p, s, t, decay):
+    s["trace"] = decay * s.get("trace", 0) + g
+    return s["trace"]
+
+
+def nesterov(g, p, s, t, decay):
+    return decay * trace(g, p, s, t, decay) + g
+
+
+def adam(g, p, s, t, b1, b2, eps, eps_root):
+    s["mu"] = b1 * s.get("mu", 0) + (1 - b1) * g
+    s["nu"] = b2 * s.get("nu", 0) + (1 - b2) * abs(g) ** 2
+    s["count"], s["mu_weight"], s["nu_weight"] = t, 1 - b1**t, 1 - b2**t
+    m, v = s["mu"] / (1 - b1**t), s["nu"] / (1 - b2**t)
+    return m / (np.sqrt(v + eps_root) + eps)
+
+
+def nadam(g, p, s, t, b1, b2, eps, eps_root):
+    adam(g, p, s, t, b1, b2, eps, eps_root)
+    m = b1 * s["mu"] / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
+    return m / (np.sqrt(s["nu"] / (1 - b2**t) + eps_root) + eps)
+
+
+def decayed_weights(g, p, s, t, weight_decay):
+    return g + weight_decay * p
+
+
+def learning_rate(g, p, s, t, learning_rate):
+    s["learning_rate"] = learning_rate
+    return -learning_rate * g
+
+
+def by_global_norm(g, p, s, t, max_norm):
+    s["unclipped_norm"] = np.sqrt(np.sum(abs(g) ** 2))
+    s["clip_factor"] = min(1.0, max_norm / s["unclipped_norm"])
+    return g * s["clip_factor"]
+
+
+def sgd(g, p, s, t, learning_rate, momentum):
+    return -learning_rate * trace(g, p, s, t, momentum)
+
+
+def adamw(g, p, s, t, learning_rate, weight_decay=0.0, **h):
+    return -learning_rate * (adam(g, p, s, t, **h) + weight_decay * p)
+
+
+def swa_of_sgd(g, p, s, t, learning_rate):
+    """x_3, x_5, x_7, ... with x_t the parameters after update t, t from 0."""
+    iterates = s.setdefault("_iterates", [])
+    iterates.append(p - learning_rate * g)
+    taken = iterates[3::2]
+    s["num_averaged"] = len(taken)
+    s["average"] = np.mean(taken, axis=0) if taken else 0 * p
+    return -learning_rate * g
+
+
+def heavy_ball_rule(g, p, s, t, decay):
+    s["velocity"] = decay * s.get("velocity", 0) + g
+    return s["velocity"]
