@@ -24,6 +24,8 @@ export HELP
 
 # The checkout must not stand in for the installed wheel.
 unexport PYTHONPATH
+# A pinned pyright would ask for its newest version, over the network, every time.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .PHONY: help train test check clean FORCE
 .NOTPARALLEL:

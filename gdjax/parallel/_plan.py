@@ -87,19 +87,24 @@ class Plan:
         split = PartitionSpec(*steps, self.mesh.axis_names)
         batches = NamedSharding(self.mesh, split)
         everywhere = NamedSharding(self.mesh, PartitionSpec())
-        compiled = None
+        compiled, place = None, None
 
         def call(state: State, batch: Batch) -> tuple[State, Metrics]:
-            nonlocal compiled
+            nonlocal compiled, place
             check_batch(batch, self.mesh.size, stacked=stacked)
             if compiled is None:
                 states = self.shardings(state)
+                place = jax.tree.leaves(states)[0]
                 compiled = jax.jit(
                     step,
                     donate_argnums=0,
                     in_shardings=(states, batches),
                     out_shardings=(states, everywhere),
                 )
+            # A state from elsewhere would be compiled for anew; one leaf tells, as
+            # comparing all of them takes longer than many a step.
+            if jax.tree.leaves(state)[0].sharding != place:
+                state = self.place_state(state)
             return compiled(state, batch)
 
         return call

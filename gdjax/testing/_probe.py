@@ -36,7 +36,8 @@ def gradients(params: optax.Params, seed: int = 0) -> optax.Updates:
     rng = np.random.default_rng(seed)
 
     def draw(p):
-        x = rng.uniform(0.1, 1.0, (STEPS, *p.shape)) * rng.choice((-1, 1), p.shape)
+        shape = (STEPS, *p.shape)
+        x = 10 ** rng.uniform(-1.5, 0.0, shape) * rng.choice((-1, 1), shape)
         dtype = jnp.float32 if p.dtype == jnp.bfloat16 else p.dtype
         return jnp.asarray(x * (1 + 0.5j if jnp.iscomplexobj(p) else 1), dtype)
 
@@ -70,20 +71,14 @@ class Subject:
     def attempt(self, params, grads, numbers=None):
         """`scan`, compiled; step by step where the state changes under it."""
         numbers = self.live if numbers is None else numbers
-        if not self._changes(params):
-            return self.run(numbers, params, grads)
         tx, updates = self.build(numbers), []
+        if not changes(tx, params):
+            return self.run(numbers, params, grads)
         state = tx.init(params)
         for t in range(STEPS):
             u, state = tx.update(at(grads, t), state, params)
             updates.append(u)
         return state, jax.tree.map(lambda *u: jnp.stack(u), *updates)
-
-    def _changes(self, params) -> bool:
-        """Whether an update changes the state's structure, shapes or dtypes."""
-        state = jax.eval_shape(self.tx.init, params)
-        after = jax.eval_shape(self.tx.update, at(gradients(params), 0), state, params)
-        return describe(after[1]) != describe(state)
 
     @functools.cached_property
     def live(self) -> dict[str, jax.Array]:
@@ -110,6 +105,20 @@ class Subject:
         except Exception:  # each leaf will say what it was
             leaves = tree.named_leaves(self.params)
             return [{k: v} for k, v in leaves.items() if not tree.is_absent(v)]
+
+    @functools.cached_property
+    def working(self) -> list[optax.Params]:
+        """Those of `trees` that can be updated at all."""
+
+        def works(params):
+            g = at(gradients(params), 0)
+            try:
+                state = jax.eval_shape(self.tx.init, params)
+                return bool(jax.eval_shape(self.tx.update, g, state, params))
+            except Exception:  # the law of dtypes says which
+                return False
+
+        return [params for params in self.trees if works(params)]
 
     @functools.cached_property
     def plain(self) -> optax.Params:
@@ -146,6 +155,18 @@ class Subject:
             for k, v in numbers.items()
         )
         return f"{self.source}({arguments})"
+
+
+def changes(tx: optax.GradientTransformation, params: optax.Params) -> str:
+    """Which leaf of the state has another shape or dtype after an update, if any."""
+    state = jax.eval_shape(tx.init, params)
+    after = jax.eval_shape(tx.update, at(gradients(params), 0), state, params)[1]
+    before, after = describe(state), describe(after)
+    for path in {**before, **after}:
+        x, y = before.get(path, "absent"), after.get(path, "absent")
+        if x != y:
+            return f"leaf `{path}` of the state is {x} after `init`, {y} after an update"
+    return ""
 
 
 def describe(state: optax.Params) -> dict[str, str]:

@@ -74,7 +74,7 @@ def fit(
       source: has `batch(step)`.
       num_steps: the value of `state.step` at which to stop, >= 0.
       evaluate: `state -> {name: scalar}`; arrays that are still being computed are
-        waited for later.
+        waited for later. The first two are printed.
       log_every, eval_every: >= 1; `eval_every` is `log_every` by default.
       callbacks: each called as `callback(state, row)` at every row, with the state of
         that very step, for which the loop waits.
@@ -121,7 +121,7 @@ def fit(
             row = append(columns, row)
             for callback in callbacks:
                 callback(state, row)
-            names = ("loss", *call.evaluated) if evaluated else ("loss",)
+            names = ("loss", *list(call.evaluated if evaluated else ())[:2])
             shown.update((name, row[name]) for name in names if name in row)
             show(int(at), shown, clock.speed(end - start))
             if not finite:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gdjax._checks import integer
 from gdjax.parallel import check_batch
@@ -69,8 +70,13 @@ def make_pmap_train_step(
         new_shape = (*shape[:stacked], len(devices), share, *shape[stacked + 1 :])
         return leaf.reshape(new_shape)
 
+    everywhere = NamedSharding(Mesh(devices, "devices"), PartitionSpec())
+
     def run(state: TrainState, batch: Batch) -> tuple[TrainState, Report]:
         check_batch(batch, len(devices), stacked=stacked)
+        # A state from elsewhere would be compiled for anew.
+        if state.step.sharding != everywhere:
+            state = jax.device_put(state, everywhere)
         return mapped(state, jax.tree.map(split, batch))
 
     return TrainStep(steps_per_call, run)

@@ -28,7 +28,7 @@ def progress(start: int, end: int, *, visible: bool) -> Iterator[Show]:
 
 
 def _text(metrics: Mapping[str, float], speed: float) -> str:
-    said = [f"{name} {value:.4f}" for name, value in metrics.items()]
+    said = [f"{name} {value:.4g}" for name, value in metrics.items()]
     return "  ".join([*said, f"{speed:,.0f} steps/s"])
 
 

@@ -58,12 +58,15 @@ def init_state(
       (0, (4, 2))
     """
 
-    @jax.jit
     def init(key: jax.Array, inputs: optax.Params) -> TrainState:
         params_key, run_key = jax.random.split(key)
         params, model_state = model.init(params_key, inputs)
         step = jnp.zeros([], jnp.int32)
         return TrainState(step, params, model_state, tx.init(params), run_key)
 
-    state = init(key, inputs)
+    # It runs once: on a CPU the random numbers of a few layers take LLVM seconds to
+    # optimize, and are the same bits without.
+    cpu = jax.default_backend() == "cpu"
+    options = {"xla_backend_optimization_level": 1} if cpu else None
+    state = jax.jit(init, compiler_options=options)(key, inputs)
     return state if sharding is None else sharding.place_state(state)

@@ -55,23 +55,34 @@ def map_rule(
         if is_absent(leaves[0]):
             rows.append(kept)
             continue
-        if any(is_absent(leaf) or np.shape(leaf) != np.shape(leaves[0]) for leaf in leaves):
+        shape = np.shape(leaves[0])
+        if any(is_absent(leaf) or np.shape(leaf) != shape for leaf in leaves):
             raise ValueError(_difference(rule, *trees, *read))
-        arrays = [jnp.asarray(leaf) for leaf in leaves]
-        new = lifted(*[x.astype(compute_dtype(x.dtype)) for x in arrays])
-        new = new if isinstance(new, tuple) else (new,)
-        rows.append([_store(*pair) for pair in zip(new, arrays, strict=False)])
+        new = lifted(*map(_widened, leaves))
+        rows.append(map(_store, new if isinstance(new, tuple) else (new,), kept))
     columns = zip(*rows, strict=True) if rows else [()] * len(trees)
     results = [treedef.unflatten(column) for column in columns]
     return tuple(results) if len(results) > 1 else results[0]
 
 
-def _store(new: jax.Array, old: jax.Array) -> jax.Array:
-    if jnp.iscomplexobj(new) and not jnp.iscomplexobj(old):
+# The next two run once a leaf in every trace: they touch what has to change alone.
+
+
+def _widened(leaf: jax.typing.ArrayLike) -> jax.Array:
+    array = leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf)
+    small = array.dtype in (jnp.bfloat16, jnp.float16)
+    return array.astype(jnp.float32) if small else array
+
+
+def _store(new: jax.Array, old: jax.typing.ArrayLike) -> jax.Array:
+    dtype = old.dtype if isinstance(old, jax.Array) else jnp.asarray(old).dtype
+    if new.dtype == dtype:
+        return new
+    if jnp.iscomplexobj(new) and not jnp.issubdtype(dtype, jnp.complexfloating):
         raise TypeError(
-            f"a complex result cannot be stored as {old.dtype}: |g|^2 is `abs_sq(g)`."
+            f"a complex result cannot be stored as {dtype}: |g|^2 is `abs_sq(g)`."
         )
-    return new.astype(old.dtype)
+    return new.astype(dtype)
 
 
 _WORDS = {"g": "the gradient", "u": "the update", "p": "the parameter"}
