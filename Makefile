@@ -8,7 +8,7 @@ ARGS =
 
 define HELP
 make train    train on the digits, print the table, draw the curves in runs/
-make test     lint, types, tests and doctests of the wheel built from here
+make test     lint, types, and the tests on the wheel built from here
 make check    the same, then the long tests
 make clean    remove .venv, caches and builds; runs/ stays
 
@@ -42,7 +42,7 @@ test: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright --pythonpath .venv/bin/python
-	.venv/bin/pytest -n 2 -m "not long" --doctest-modules --pyargs ./tests gdjax
+	.venv/bin/pytest -n 2 -m "not long"
 	@mv .venv/testing .venv/tested
 
 # The short part is not run again where `make test` passed on these very files.

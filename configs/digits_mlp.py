@@ -1,4 +1,4 @@
-"""The main job: a two-layer perceptron on digits, AdamW, warm-up + cosine, clip, SWA."""
+"""The main job: a perceptron on digits, AdamW, warm-up and cosine, clip, SWA."""
 
 from ml_collections import ConfigDict, config_dict
 
@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
             "data": {"name": "digits", "split_seed": 0, "batch_size": 64},
             "model": {
                 "name": "mlp",
-                "features": (128, 128, 10),
+                "features": (256, 256, 10),
                 "activation": "relu",
                 "initializer": "he_normal",
                 "normalization": config_dict.placeholder(str),
@@ -29,7 +29,7 @@ def get_config() -> ConfigDict:
                 "learning_rate": learning_rate,
                 "b1": 0.9,
                 "b2": 0.999,
-                "weight_decay": 1e-2,
+                "weight_decay": 1.0,
             },
             "schedule": {
                 "name": "warmup_cosine_decay_schedule",
@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
                 "peak_value": learning_rate,
                 "warmup_steps": num_steps // 10,
                 "decay_steps": num_steps,
-                "end_value": learning_rate * 0.2,
+                "end_value": learning_rate * 0.5,
             },
             "clip": {"name": "clip_by_global_norm", "max_norm": 1.0},
             "average": {

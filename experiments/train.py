@@ -33,7 +33,7 @@ _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where an error came fro
 
 
 def parse(argv: Sequence[str]) -> list[str]:
-    """Parses flags and loads the config; a mistake in either ends the process with 2."""
+    """Parses flags and loads the config; a mistake in either ends it all with 2."""
     try:
         # Else absl shows whatever JAX and matplotlib find worth knowing.
         rest = FLAGS([argv[0], "--verbosity=-1", *argv[1:]])

@@ -7,17 +7,33 @@ on several devices, plots and the laws that every transformation keeps live in p
 
 from gdjax import (
     averaging,
+    config,
     data,
+    diagnostics,
     models,
     optimizers,
+    parallel,
     schedules,
     testing,
+    training,
     transforms,
     tree,
 )
 from gdjax.averaging import averaged_params, swa
 from gdjax.optimizers import adam, adamw, sgd
 from gdjax.schedules import constant_schedule, warmup_cosine_decay_schedule
+from gdjax.training import (
+    Result,
+    TrainState,
+    fit,
+    freeze,
+    init_state,
+    make_eval_step,
+    make_pmap_train_step,
+    make_train_step,
+    run,
+    supervised,
+)
 from gdjax.transforms import (
     add_decayed_weights,
     apply_updates,
@@ -37,6 +53,8 @@ from gdjax.tree import metrics
 __version__ = "0.1.0"
 
 __all__ = [
+    "Result",
+    "TrainState",
     "adam",
     "adamw",
     "add_decayed_weights",
@@ -45,23 +63,35 @@ __all__ = [
     "averaging",
     "chain",
     "clip_by_global_norm",
+    "config",
     "constant_schedule",
     "data",
     "decay_mask",
+    "diagnostics",
+    "fit",
+    "freeze",
     "from_rule",
     "identity",
+    "init_state",
+    "make_eval_step",
+    "make_pmap_train_step",
+    "make_train_step",
     "masked",
     "metrics",
     "models",
     "named_chain",
     "optimizers",
+    "parallel",
+    "run",
     "scale_by_adam",
     "scale_by_learning_rate",
     "schedules",
     "sgd",
+    "supervised",
     "swa",
     "testing",
     "trace",
+    "training",
     "transforms",
     "tree",
     "warmup_cosine_decay_schedule",

@@ -5,7 +5,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import optax
 
@@ -42,10 +42,10 @@ def optimizer_from_spec(
 
     Example:
       >>> clip = {"name": "clip_by_global_norm", "max_norm": 1.0}
-      >>> rate = {"name": "constant_schedule", "value": 0.1}
+      >>> rate = {"name": "constant_schedule", "value": 0.5}
       >>> tx = optimizer_from_spec([clip, {"name": "sgd", "learning_rate": rate}])
-      >>> print(tx.update(jnp.array([3.0, 4.0]), tx.init(jnp.ones(2)))[0].round(3))
-      [-0.06 -0.08]
+      >>> print(tx.update(jnp.array([3.0, 4.0]), tx.init(jnp.ones(2)))[0])
+      [-0.3 -0.4]
       >>> optimizer_from_spec({"name": "sgd", "learning_rat": 0.1})
       Traceback (most recent call last):
       ValueError: `optimizer.learning_rat` is no argument of `sgd`; the nearest is ...
@@ -78,7 +78,7 @@ def schedule_from_spec(spec: Spec, *, path: str = "schedule") -> optax.Schedule:
         return schedules.constant_schedule(built)
     if not callable(built):
         raise ValueError(f"`{path}` must describe a schedule, got {spec!r}.")
-    return built
+    return cast(optax.Schedule, built)
 
 
 def build(spec: Spec, modules: Sequence[types.ModuleType], *, path: str) -> object:
@@ -119,7 +119,9 @@ def build(spec: Spec, modules: Sequence[types.ModuleType], *, path: str) -> obje
     return call(known[name], arguments, path=path)
 
 
-def call(function: Callable[..., T], arguments: Mapping[str, object], *, path: str) -> T:
+def call(
+    function: Callable[..., T], arguments: Mapping[str, object], *, path: str
+) -> T:
     """`function(**arguments)`, with mistakes reported by their place in a config.
 
     Args:
@@ -140,7 +142,9 @@ def call(function: Callable[..., T], arguments: Mapping[str, object], *, path: s
     parameters = inspect.signature(function).parameters.values()
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     named = {
-        p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        p.name: p
+        for p in parameters
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
     }
     for key in arguments:
         if key not in named and not takes_any:

@@ -22,7 +22,7 @@ def plot_curves(
     loss_label: str = "loss",
     title: str | None = None,
 ) -> None:
-    """Draws a training history: loss, accuracy, learning rate and gradient norm by step.
+    """Draws a training history: loss, accuracy, learning rate, gradient norm by step.
 
     Metrics of single batches are drawn lightly, with their running mean over a
     twentieth of the run on top; those of the validation split as they are. The axes of
@@ -71,7 +71,9 @@ def plot_curves(
     accuracy.set(title="Accuracy", ylabel="accuracy [%]")
     _zoom_on_the_end(accuracy)
     _curve(rate, step, columns.get("learning_rate"), _TRAIN)
-    rate.set(title="Learning rate", ylabel="learning rate", xlabel="step", ylim=(0, None))
+    rate.set(
+        title="Learning rate", ylabel="learning rate", xlabel="step", ylim=(0, None)
+    )
     rate.ticklabel_format(axis="y", scilimits=(-2, 3), useMathText=True)
     _curve(norm, step, columns.get("grad_norm"), _TRAIN, noisy=True)
     if "grad_norm" in columns and "clip_factor" in columns:

@@ -13,8 +13,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from gdjax._checks import integer
 
 State = TypeVar("State")
+Report = TypeVar("Report")
 Batch: TypeAlias = optax.Params  # any tree of arrays
-Metrics: TypeAlias = dict[str, jax.Array]
+Shardings: TypeAlias = object  # a `NamedSharding`, or a tree of them
 
 
 def make_mesh(axes: Mapping[str, int]) -> Mesh:
@@ -62,7 +63,7 @@ class Plan:
     """
 
     mesh: Mesh
-    shardings: Callable[[optax.Params], optax.Params]
+    shardings: Callable[[object], Shardings]
 
     def place_state(self, state: State) -> State:
         """`state` where the plan wants it; may share memory with `state`."""
@@ -70,14 +71,14 @@ class Plan:
 
     def compile_step(
         self,
-        step: Callable[[State, Batch], tuple[State, Metrics]],
+        step: Callable[[State, Batch], tuple[State, Report]],
         *,
         stacked: bool,
-    ) -> Callable[[State, Batch], tuple[State, Metrics]]:
+    ) -> Callable[[State, Batch], tuple[State, Report]]:
         """`step` compiled for the plan, its state donated, wherever arguments lie.
 
         Args:
-          step: (state, batch) -> (state, metrics), written for one device.
+          step: (state, batch) -> (state, report), written for one device.
           stacked: whether batches have an axis of steps in front of that of examples.
 
         Raises:
@@ -89,7 +90,7 @@ class Plan:
         everywhere = NamedSharding(self.mesh, PartitionSpec())
         compiled, place = None, None
 
-        def call(state: State, batch: Batch) -> tuple[State, Metrics]:
+        def call(state: State, batch: Batch) -> tuple[State, Report]:
             nonlocal compiled, place
             check_batch(batch, self.mesh.size, stacked=stacked)
             if compiled is None:

@@ -215,7 +215,7 @@ def at(stacked: optax.Updates, t: int) -> optax.Updates:
 def fields(state: object, name: str) -> list:
     """Every value that a state, at any depth, holds under the field or key `name`."""
     if isinstance(state, tuple) and hasattr(state, "_asdict"):
-        children = getattr(state, "_asdict")()
+        children = state._asdict()
     elif isinstance(state, Mapping):
         children = state
     elif isinstance(state, (tuple, list)):

@@ -35,12 +35,12 @@ class Config:
 
     num_steps: int
     data: DataConfig
-    model: Spec  # a function of `gdjax.models`
-    optimizer: Spec
+    model: Mapping[str, Spec]  # a function of `gdjax.models`
+    optimizer: Mapping[str, Spec]
     criterion: str = "cross_entropy"
     schedule: Spec = None  # replaces the optimizer's learning rate
     clip: Spec = None  # in front of the optimizer
-    average: Spec = None  # around it
+    average: Mapping[str, Spec] | None = None  # around it
     seed: int = 0  # of parameters, dropout and the order of examples
     steps_per_call: int = 1
     log_every: int = 10
@@ -49,9 +49,17 @@ class Config:
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
     def __post_init__(self) -> None:
-        integer("num_steps", self.num_steps, 1)
+        for name in ("num_steps", "steps_per_call", "log_every", "eval_every"):
+            if (value := getattr(self, name)) is not None:
+                integer(name, value, 1)
         integer("seed", self.seed, 0)
         _one_of("dtype", self.dtype, ("float32", "float64"))
+        for key in ("data", "parallel", "model", "optimizer", "average"):
+            value = getattr(self, key)
+            known = isinstance(value, (DataConfig, ParallelConfig))
+            named = isinstance(value, Mapping) and "name" in value
+            if not (known or named or (key == "average" and value is None)):
+                raise ValueError(f"`{key}` must be a dict with a name, got {value!r}.")
 
 
 def plain(config: Mapping) -> dict[str, Spec]:
@@ -68,20 +76,16 @@ def read(config: Mapping[str, Spec]) -> Config:
     """
     parts = {"data": DataConfig, "parallel": ParallelConfig}
     built = {
-        key: call(parts[key], _mapping(value, key), path=f"config.{key}")
-        if key in parts
+        key: call(parts[key], value, path=f"config.{key}")
+        if key in parts and isinstance(value, Mapping)
         else value
         for key, value in config.items()
     }
     return call(Config, built, path="config")
 
 
-def _mapping(value: Spec, key: str) -> Mapping[str, Spec]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"`config.{key}` must be a dict, got {value!r}.")
-    return value
-
-
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {value!r}.")
+        raise ValueError(
+            f"`{name}` must be one of {', '.join(allowed)}, got {value!r}."
+        )

@@ -1,4 +1,4 @@
-"""What `debug=True` looks at: whether every leaf of a step is sound, and which is not."""
+"""What `debug=True` looks at: whether the leaves of a step are sound, and which not."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple

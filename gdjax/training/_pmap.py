@@ -19,7 +19,7 @@ def make_pmap_train_step(
     loss_fn: LossFn,
     tx: optax.GradientTransformation,
     *,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[jax.Device] | None = None,  # pyright: ignore
     steps_per_call: int = 1,
 ) -> TrainStep:
     """`make_train_step` as one program on each of several devices, under `jax.pmap`.

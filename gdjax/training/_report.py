@@ -2,11 +2,12 @@
 
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import jax
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 from gdjax.data import Info
 from gdjax.training._directory import Results, WorkDirectory
@@ -15,14 +16,14 @@ _HEADS = {"last": "last iterate", "average": "average"}
 
 
 def print_setup(
-    devices: Sequence[jax.Device],
+    mesh: Mesh,
     info: Info,
     model: Mapping[str, object],
     params: optax.Params,
 ) -> None:
     sizes = ", ".join(f"{size:,} {split}" for split, size in info.sizes.items())
     count = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
-    print(f"devices  {len(devices)} x {devices[0].device_kind}")
+    print(f"devices  {mesh.size} x {mesh.devices.flat[0].device_kind}")
     print(f"data     {info.name}: {sizes} examples; SHA-256 {info.digest[:16]}")
     print(f"model    {model['name']}: {count:,} parameters", flush=True)
 

@@ -84,10 +84,10 @@ def _train(config: Config, directory: WorkDirectory | None) -> Result:
     batches = setup.make_source(config, splits["train"])
     model, loss_fn = setup.make_loss(config)
     tx = setup.make_optimizer(config)
-    step, devices = setup.make_step(config, loss_fn, tx, batches.batch(0))
+    step, mesh = setup.make_step(config, loss_fn, tx, batches.batch(0))
     key = jax.random.key(config.seed)
     state = init_state(model, tx, key, splits["train"].inputs[:1])
-    report.print_setup(devices, info, config.model, state.params)
+    report.print_setup(mesh, info, config.model, state.params)
     evaluate = _evaluation(loss_fn, averaged=config.average is not None)
 
     def validate(state: TrainState) -> Metrics:
@@ -169,13 +169,14 @@ def _ordered(evaluated: dict[str, Metrics]) -> dict[str, dict[str, float]]:
 
 
 def _draw(config: Config, directory: WorkDirectory, result: Result) -> None:
-    average = config.average or {}
+    average_start = (config.average or {}).get("start_step")
     nats = config.criterion == "cross_entropy"
     with replacing(directory.curves) as path:
         plots.plot_curves(
             result.history,
             path,
-            average_start=average.get("start_step"),
+            average_start=average_start if isinstance(average_start, int) else None,
             loss_label="cross-entropy [nats]" if nats else "loss",
-            title=directory.path.name,
+            title=f"{config.data.name}, split {config.data.split_seed}: "
+            f"{config.model['name']}, seed {config.seed}",
         )

@@ -1,11 +1,10 @@
 """From the checked config of a run to what it trains with: data, optimizer, step."""
 
 import functools
-from collections.abc import Sequence
 from typing import cast
 
-import jax
 import optax
+from jax.sharding import Mesh
 
 from gdjax import models
 from gdjax.config import build, call, optimizer_from_spec, schedule_from_spec
@@ -22,7 +21,11 @@ def make_data(config: Config) -> tuple[dict[str, Examples], Info]:
     """The splits by name, inputs in the run's dtype, and what they are."""
     named = {"name": config.data.name, "seed": config.data.split_seed}
     splits = call(load, named, path="config.data")
-    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    parts = {
+        "train": splits.train,
+        "validation": splits.validation,
+        "test": splits.test,
+    }
     return {
         name: Examples(part.inputs.astype(config.dtype), part.targets)
         for name, part in parts.items()
@@ -49,7 +52,7 @@ def make_loss(config: Config) -> tuple[Model, LossFn]:
 
 
 def make_optimizer(config: Config) -> optax.GradientTransformationExtraArgs:
-    """The average around the chain of clip and optimizer, whose rate is the schedule."""
+    """The average around clip and optimizer; the schedule replaces its rate."""
     tx = optimizer_from_spec(config.optimizer, path="config.optimizer")
     if config.schedule is not None:
         schedule = schedule_from_spec(config.schedule, path="config.schedule")
@@ -68,14 +71,15 @@ def make_step(
     loss_fn: LossFn,
     tx: optax.GradientTransformation,
     batch: Examples,
-) -> tuple[TrainStep, Sequence[jax.Device]]:
+) -> tuple[TrainStep, Mesh]:
     """The step, for batches like `batch`, and the devices that it runs on."""
     mesh = make_mesh({"data": max(1, config.parallel.devices)})
     check_batch(batch, mesh.size)
-    devices = list(mesh.devices.flat)
     if config.parallel.strategy == "pmap":
-        make_step = functools.partial(make_pmap_train_step, devices=devices)
+        make_step = functools.partial(
+            make_pmap_train_step, devices=list(mesh.devices.flat)
+        )
     else:
         plan = replicated(mesh) if config.parallel.devices else None
         make_step = functools.partial(make_train_step, sharding=plan)
-    return make_step(loss_fn, tx, steps_per_call=config.steps_per_call), devices
+    return make_step(loss_fn, tx, steps_per_call=config.steps_per_call), mesh

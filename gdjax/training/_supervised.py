@@ -1,4 +1,4 @@
-"""From a model and a criterion to the loss functions that steps and instruments take."""
+"""From a model and a criterion to the losses that steps and instruments take."""
 
 from collections.abc import Callable
 from typing import TypeAlias

@@ -67,7 +67,6 @@ def make_update(
                 "the optimizer": tree.metrics(opt_state),
             }
         )
-        chex.assert_rank(list(metrics.values()), 0)
         return new, (metrics, health(grads, updates, new) if debug else None)
 
     return update
@@ -108,5 +107,9 @@ def _merge(sources: Mapping[str, Metrics]) -> Metrics:
                     f"metric `{name}` comes from {origin[name]} and from {source}: "
                     "rename one of them."
                 )
-            merged[name], origin[name] = value, source
+            if jnp.ndim(value):
+                raise ValueError(
+                    f"metric `{name}` must be a scalar, got shape {jnp.shape(value)}."
+                )
+            merged[name], origin[name] = jnp.asarray(value), source
     return merged

@@ -35,7 +35,9 @@ def test_names_that_clash_are_preceded_by_their_paths():
     assert gd.metrics(Loud(Loud((), 1), 2)) == {"volume": 2, "inner_state/volume": 1}
 
 
-@pytest.mark.parametrize("state", [(), None, {}, jnp.ones(2), optax.adam(0.1).init(1.0)])
+@pytest.mark.parametrize(
+    "state", [(), None, {}, jnp.ones(2), optax.adam(0.1).init(1.0)]
+)
 def test_states_that_say_nothing(state):
     assert gd.metrics(state) == {}
 
@@ -52,5 +54,10 @@ def test_under_jit_through_wrappers():
 
     said = {name: float(value) for name, value in step(tx.init(params)).items()}
     assert said == pytest.approx(
-        {"unclipped_norm": 5, "clip_factor": 0.2, "learning_rate": 0.1, "num_averaged": 1}
+        {
+            "unclipped_norm": 5,
+            "clip_factor": 0.2,
+            "learning_rate": 0.1,
+            "num_averaged": 1,
+        }
     )

@@ -21,7 +21,9 @@ TINY, HUGE = 1.2e-38, 3.3e38  # XLA on CPU flushes what is smaller
 
 def sizes(low, high):
     """Floats of either sign with an exponent of ten between the two, and zeros."""
-    size = st.builds(lambda m, e: m * 10.0**e, st.floats(1.2, 3.3), st.floats(low, high))
+    size = st.builds(
+        lambda m, e: m * 10.0**e, st.floats(1.2, 3.3), st.floats(low, high)
+    )
     signed = st.builds(lambda x, sign: sign * x, size, st.sampled_from((-1, 1)))
     return st.one_of(st.just(0.0), signed)
 
@@ -118,7 +120,7 @@ def test_the_gradient_of_the_norm_is_the_unit_vector(scale):
 
 
 def leaves_of(dtype):
-    return [jnp.ones((64, 32 + i % 3), dtype) for i in range(24)]
+    return [jnp.ones((64, 32), dtype), jnp.ones((64, 33), dtype)]
 
 
 def cost(fun, *args):
@@ -161,7 +163,9 @@ def test_a_sharded_leaf_is_not_gathered(axes, spec):
     x = jax.device_put(x, NamedSharding(mesh, spec))
     with jax.set_mesh(mesh):
         compiled = jax.jit(tree.global_norm.__wrapped__).lower(x).compile()
-    moved = set(re.findall(r"(all-\w+|collective-\w+|reduce-scatter)\(", compiled.as_text()))
+    moved = set(
+        re.findall(r"(all-\w+|collective-\w+|reduce-scatter)\(", compiled.as_text())
+    )
     assert moved == {"all-reduce"}
     np.testing.assert_allclose(compiled(x), hypot(x), rtol=1e-6)
 
@@ -175,17 +179,17 @@ def test_next_params_are_rounded_like_the_callers():
         return new, jax.tree.map(lambda x: x.astype(jnp.float32), new)
 
     p = {
-        "brain": jnp.array([1.0, -3.0], jnp.bfloat16),
-        "half": jnp.array([1.0, 3e-5], jnp.float16),  # the second is subnormal
-        "single": jnp.array([1.0, 2.0]),
+        "brain": np.array([1.0, -3.0], jnp.bfloat16),
+        "half": np.array([1.0, 3e-5], np.float16),  # the second is subnormal
+        "single": np.array([1.0, 2.0], np.float32),
     }
-    u = jax.tree.map(lambda p: jnp.array([1e-4, 1.234e-6]), p)
-    new, view = both(p, u)
-    caller = jax.tree.map(lambda p, u: (p + u).astype(p.dtype), p, u)
-    for name, x in caller.items():
-        assert new[name].dtype == p[name].dtype
-        np.testing.assert_array_equal(new[name], x)
-        np.testing.assert_array_equal(view[name], x.astype(jnp.float32))
+    u = np.array([1e-4, 1.234e-6], np.float32)
+    new, view = both(p, dict.fromkeys(p, u))
+    for name, x in p.items():
+        caller = (x.astype(np.float32) + u).astype(x.dtype)
+        assert new[name].dtype == x.dtype
+        np.testing.assert_array_equal(new[name], caller)
+        np.testing.assert_array_equal(view[name], caller.astype(np.float32))
     assert view["brain"].tolist() == [1, -3] and view["half"][1] > 3e-5
 
 

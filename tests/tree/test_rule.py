@@ -23,10 +23,11 @@ def test_n_trees_in_n_trees_out_each_in_its_own_dtype():
         seen.append((g.dtype, mu.dtype, p.dtype))
         return average(g, mu, p)
 
-    g = {"a": jnp.ones(2, jnp.bfloat16), "b": jnp.ones(3)}
-    mu = {"a": jnp.zeros(2), "b": jnp.zeros(3, jnp.float16)}
-    p = {"a": jnp.ones(2, jnp.float16), "b": jnp.full(3, 0.25, jnp.bfloat16)}
-    u, mu = tree.map_rule(rule, g, mu, read=(p,))
+    g = {"a": np.ones(2, jnp.bfloat16), "b": np.ones(3, np.float32)}
+    mu = {"a": np.zeros(2, np.float32), "b": np.zeros(3, np.float16)}
+    p = {"a": np.ones(2, np.float16), "b": np.full(3, 0.25, jnp.bfloat16)}
+    update = jax.jit(lambda g, mu, p: tree.map_rule(rule, g, mu, read=(p,)))
+    u, mu = update(g, mu, p)
     assert set(seen) == {(jnp.dtype("float32"),) * 3}
     assert [u["a"].dtype, u["b"].dtype] == [jnp.bfloat16, jnp.float32]
     assert [mu["a"].dtype, mu["b"].dtype] == [jnp.float32, jnp.float16]
@@ -149,7 +150,9 @@ def test_trees_of_other_types_are_refused():
 
 def test_a_complex_result_for_a_real_tree_is_refused():
     g, nu = jnp.ones(2, jnp.complex64), jnp.ones(2)
-    with pytest.raises(TypeError, match=r"cannot be stored as float32: .*`abs_sq\(g\)`"):
+    with pytest.raises(
+        TypeError, match=r"cannot be stored as float32: .*`abs_sq\(g\)`"
+    ):
         tree.map_rule(lambda g, nu: (g, nu + g * g), g, nu)
     _, nu = tree.map_rule(lambda g, nu: (g, nu + tree.abs_sq(g, 0.5)), g * (3 + 4j), nu)
     assert nu.dtype == jnp.float32 and nu.tolist() == [13.5, 13.5]
@@ -176,7 +179,9 @@ def test_zeros_like():
         "python": 1.0,
         "none": None,
     }
-    dtypes = lambda zeros: {k: z if z is None else z.dtype.name for k, z in zeros.items()}
+    dtypes = lambda zeros: {
+        k: z if z is None else z.dtype.name for k, z in zeros.items()
+    }
     f32 = dict.fromkeys(params, "float32") | {"none": None}
     assert dtypes(tree.zeros_like(params)) == f32 | {"complex": "complex64"}
     assert dtypes(tree.zeros_like(params, real=True)) == f32

@@ -1,0 +1,157 @@
+"""Steps a second of the digits job: ours, Flax and Optax the usual way, and torch.
+
+python benchmarks/main_job.py
+
+The same model (64-128-128-10, ReLU), batches of 64 and optimizer (clip by global norm,
+AdamW, warm-up and cosine) for all; contenders run in turn, medians over pairs with the
+middle half of the ratios in brackets. torch takes part where it is installed.
+"""
+
+import importlib.util
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import optax
+from _timing import paired, spread
+from flax import nnx
+
+import gdjax as gd
+
+PAIRS, STEPS, WIDTH, BATCH, PER_CALL = 9, 1000, 128, 64, 25
+SCHEDULE = dict(
+    init_value=0.0, peak_value=2e-3, warmup_steps=150, decay_steps=1500, end_value=4e-4
+)
+DECAY = 1e-2
+
+
+def ours(source):
+    model = gd.models.mlp([WIDTH, WIDTH, 10])
+    rate = gd.warmup_cosine_decay_schedule(**SCHEDULE)
+    adamw = gd.adamw(rate, weight_decay=DECAY)
+    tx = gd.chain(gd.clip_by_global_norm(1.0), adamw)
+    loss_fn = gd.training.supervised(model, "cross_entropy")
+    step = gd.training.make_train_step(loss_fn, tx, steps_per_call=PER_CALL)
+    state = gd.training.init_state(
+        model, tx, jax.random.key(0), source.batch(0).inputs
+    )
+
+    def run():
+        nonlocal state
+        start = int(state.step)
+        result = gd.training.fit(
+            step,
+            state,
+            source,
+            num_steps=start + STEPS,
+            log_every=PER_CALL,
+            progress=False,
+        )
+        state = result.state
+        return state
+
+    return run
+
+
+def flax_and_optax(source):
+    class MLP(nnx.Module):
+        def __init__(self, rngs):
+            self.first = nnx.Linear(64, WIDTH, rngs=rngs)
+            self.second = nnx.Linear(WIDTH, WIDTH, rngs=rngs)
+            self.output = nnx.Linear(WIDTH, 10, rngs=rngs)
+
+        def __call__(self, x):
+            return self.output(nnx.relu(self.second(nnx.relu(self.first(x)))))
+
+    rate = optax.warmup_cosine_decay_schedule(**SCHEDULE)
+    adamw = optax.adamw(rate, weight_decay=DECAY)
+    model = MLP(nnx.Rngs(0))
+    tx = optax.chain(optax.clip_by_global_norm(1.0), adamw)
+    optimizer = nnx.Optimizer(model, tx, wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer, x, y):
+        def loss_fn(model):
+            losses = optax.softmax_cross_entropy_with_integer_labels(model(x), y)
+            return jnp.mean(losses)
+
+        loss, grads = nnx.value_and_grad(loss_fn)(model)
+        optimizer.update(model, grads)
+        return loss
+
+    counter = itertools.count()
+
+    def run():
+        losses = [step(model, optimizer, *source.batch(next(counter)))]
+        for _ in range(STEPS - 1):
+            losses.append(step(model, optimizer, *source.batch(next(counter))))
+        return losses
+
+    return run
+
+
+def torch_fused(source):
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(2)
+    model = nn.Sequential(
+        nn.Linear(64, WIDTH),
+        nn.ReLU(),
+        nn.Linear(WIDTH, WIDTH),
+        nn.ReLU(),
+        nn.Linear(WIDTH, 10),
+    )
+    peak, warm, whole = (
+        SCHEDULE[k] for k in ("peak_value", "warmup_steps", "decay_steps")
+    )
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=peak, weight_decay=DECAY, fused=True
+    )
+
+    def rate(t):
+        z = min(1.0, max(0.0, (t - warm) / (whole - warm)))
+        fall = 0.2 + 0.8 * (1 + math.cos(math.pi * z)) / 2
+        return t / warm if t < warm else fall
+
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    criterion, counter = nn.CrossEntropyLoss(), itertools.count()
+
+    def run():
+        for _ in range(STEPS):
+            x, y = source.batch(next(counter))
+            optimizer.zero_grad()
+            loss = criterion(model(torch.from_numpy(x)), torch.from_numpy(y).long())
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            scheduler.step()
+        return loss.item()
+
+    return run
+
+
+def main() -> None:
+    train = gd.data.load("digits").train
+    source = gd.data.source(train, BATCH, seed=0)
+    mine = ours(source)
+    peers = {"flax nnx.jit + optax": flax_and_optax(source)}
+    if importlib.util.find_spec("torch"):
+        peers["torch, AdamW fused"] = torch_fused(source)
+    jax.block_until_ready(mine())
+    print(f"jax {jax.__version__}, {jax.devices()[0].device_kind}; steps a second\n")
+    print("| peer | ours (`fit`, rows each 25 steps) | peer | times as fast |")
+    print("|---|---|---|---|")
+    for name, peer in peers.items():
+        jax.block_until_ready(peer())
+        seconds, theirs, ratios = paired(mine, peer, PAIRS)
+        faster = sorted(1 / ratio for ratio in ratios)
+        print(
+            f"| {name} | {STEPS / seconds:,.0f} | {STEPS / theirs:,.0f} "
+            f"| {spread(faster)} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
