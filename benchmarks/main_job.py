@@ -33,9 +33,7 @@ def ours(source):
     tx = gd.chain(gd.clip_by_global_norm(1.0), adamw)
     loss_fn = gd.training.supervised(model, "cross_entropy")
     step = gd.training.make_train_step(loss_fn, tx, steps_per_call=PER_CALL)
-    state = gd.training.init_state(
-        model, tx, jax.random.key(0), source.batch(0).inputs
-    )
+    state = gd.training.init_state(model, tx, jax.random.key(0), source.batch(0).inputs)
 
     def run():
         nonlocal state

@@ -33,4 +33,6 @@ def test_every_function_of_the_top_level_has_an_example():
         and f.__module__.startswith("gdjax")
     ]
     assert len(owned) > 10
-    assert [name for name in owned if ">>>" not in inspect.getdoc(getattr(gd, name))] == []
+    assert [
+        name for name in owned if ">>>" not in inspect.getdoc(getattr(gd, name))
+    ] == []

@@ -11,7 +11,9 @@ import gdjax as gd
 
 LAWS_MD = Path(__file__).parents[1] / "docs" / "laws.md"
 ROWS = re.findall(
-    r"^\| `(.+?)` \| (\d) \| \S.* \|$", LAWS_MD.read_text().split("## Exceptions")[1], re.M
+    r"^\| `(.+?)` \| (\d) \| \S.* \|$",
+    LAWS_MD.read_text().split("## Exceptions")[1],
+    re.M,
 )
 
 

@@ -15,7 +15,7 @@ Transform = optax.GradientTransformationExtraArgs
 
 
 def trace_with(rule=None, init=None):
-    """`gd.trace` with every update passed through `rule`, every state through `init`."""
+    """`gd.trace` with each update passed through `rule`, its first state by `init`."""
 
     def factory(decay):
         good = gd.trace(decay)
@@ -95,7 +95,9 @@ def integers_pass(decay):
     good = gd.trace(decay)
 
     def init(p):
-        return good.init(jax.tree.map(lambda x: x.astype(jnp.promote_types(x, float)), p))
+        return good.init(
+            jax.tree.map(lambda x: x.astype(jnp.promote_types(x, float)), p)
+        )
 
     return Transform(init, good.update)
 

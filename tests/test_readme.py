@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands there, and its examples are as short as told."""
+"""The README's Python runs as it stands there, and is as short as promised."""
 
 import re
 from pathlib import Path

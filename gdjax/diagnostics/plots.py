@@ -126,7 +126,7 @@ def _curve(
     *,
     noisy: bool = False,
 ) -> None:
-    if values is None:
+    if values is None or not np.isfinite(values).any():
         return
     there = np.isfinite(values)
     step, values = step[there], values[there]

@@ -38,10 +38,10 @@ def warmup_cosine_decay_schedule(
 ) -> optax.Schedule:
     """Rises linearly to a peak, then falls along half a cosine, then holds.
 
-        step <= warmup_steps    init_value + (peak_value - init_value) step / warmup_steps
-        later                   end_value + (peak_value - end_value) c^exponent,
-                                c = (1 + cos(pi z)) / 2,
-                                z = (step - warmup_steps) / (decay_steps - warmup_steps)
+        up to warmup_steps   init_value + (peak_value - init_value) step / warmup_steps
+        from there           end_value + (peak_value - end_value) c^exponent,
+                             c = (1 + cos(pi z)) / 2,
+                             z = (step - warmup_steps) / (decay_steps - warmup_steps)
 
     and end_value from decay_steps on. Right to 1e-6 of the largest value at every int32
     step.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import optax
 
-from gdjax.testing import _laws
+from gdjax.testing import _programs, _refusals, _values
 from gdjax.testing._oracle import follows_the_oracle
 from gdjax.testing._probe import IMPORTS, Subject
 from gdjax.testing._report import LAWS, Broken, NotChecked, Outcome, Report
@@ -78,15 +78,15 @@ def check(
     if bad and not subject.is_factory:
         raise ValueError("`bad` needs a factory, got a built transformation.")
     laws = {
-        1: lambda: _laws.state_is_fixed(subject),
-        2: lambda: _laws.numbers_are_live(subject),
-        3: lambda: _laws.programs_agree(subject),
-        4: lambda: _laws.dtypes_work(subject),
-        5: lambda: _laws.zero_moves_nothing(subject, decays),
-        6: lambda: _laws.bad_input_is_refused(subject, bad or {}),
-        7: lambda: _laws.extra_arguments_pass(subject),
+        1: lambda: _programs.state_is_fixed(subject),
+        2: lambda: _programs.numbers_are_live(subject),
+        3: lambda: _programs.programs_agree(subject),
+        4: lambda: _values.dtypes_work(subject),
+        5: lambda: _values.zero_moves_nothing(subject, decays),
+        6: lambda: _refusals.bad_input_is_refused(subject, bad or {}),
+        7: lambda: _refusals.extra_arguments_pass(subject),
         8: lambda: follows_the_oracle(subject, oracle),
-        9: lambda: _laws.sign_is_kept(subject),
+        9: lambda: _values.sign_is_kept(subject),
     }
     outcomes = {}
     for law in LAWS:

@@ -18,7 +18,7 @@ Numbers = Mapping[str, float]
 
 
 def probe_params() -> optax.Params:
-    """f32, f16, bf16 (with f32 gradients), complex, a scalar, nothing, absent leaves."""
+    """f32, f16, bf16 (with f32 gradients), complex, a scalar, empty, absent leaves."""
     return {
         "w": jnp.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]]),
         "scalar": jnp.float32(0.5),  # jnp.array(0.5) would be weakly typed
@@ -97,6 +97,11 @@ class Subject:
         }
 
     @functools.cached_property
+    def usual(self) -> dict[str, float]:
+        """`defaults` as Python numbers."""
+        return {k: float(f"{float(v):.6g}") for k, v in self.defaults.items()}
+
+    @functools.cached_property
     def trees(self) -> list[optax.Params]:
         """What to try: the whole tree, or each leaf alone where the whole breaks."""
         try:
@@ -105,6 +110,11 @@ class Subject:
         except Exception:  # each leaf will say what it was
             leaves = tree.named_leaves(self.params)
             return [{k: v} for k, v in leaves.items() if not tree.is_absent(v)]
+
+    @property
+    def uniform(self) -> optax.Params:
+        """For laws in which dtypes have no part: all leaves, or those of f32."""
+        return self.params if len(self.trees) == 1 else self.plain
 
     @functools.cached_property
     def working(self) -> list[optax.Params]:
@@ -165,7 +175,9 @@ def changes(tx: optax.GradientTransformation, params: optax.Params) -> str:
     for path in {**before, **after}:
         x, y = before.get(path, "absent"), after.get(path, "absent")
         if x != y:
-            return f"leaf `{path}` of the state is {x} after `init`, {y} after an update"
+            return (
+                f"leaf `{path}` of the state is {x} after `init`, {y} after an update"
+            )
     return ""
 
 

@@ -89,7 +89,6 @@ WRAPPERS = {
     "chain": lambda tx: gd.chain(gd.clip_by_global_norm(2.0), tx),
     "named_chain": lambda tx: gd.named_chain(("clip", gd.identity()), ("step", tx)),
     "masked": lambda tx: gd.masked(tx, {"a": True, "b": True}),
-    "flatten": lambda tx: gd.chain(gd.chain(tx)),
     "apply_if_finite": lambda tx: optax.apply_if_finite(tx, 3),
     "inject_hyperparams": lambda tx: optax.inject_hyperparams(
         lambda learning_rate: swa(gd.sgd(learning_rate), 2)
@@ -219,3 +218,11 @@ def test_python_and_complex_parameters():
     average = averaged_params(state, params)
     assert average["python"] == 3 and average["complex"] == 1 + 2j
     assert average["none"] is None
+
+
+def test_nothing_is_divided_by_zero_before_the_start():
+    """Who looks for a NaN with `jax_debug_nans` must not be shown this one."""
+    tx, x = swa(optax.identity(), start_step=1), jnp.zeros(3)
+    with jax.debug_nans(True):
+        _, state = tx.update(x, tx.init(x), x)
+    assert state.num_averaged == 0 and averaged_params(state, x).tolist() == [0, 0, 0]

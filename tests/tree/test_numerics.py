@@ -112,11 +112,10 @@ def test_lanes_of_vmap_are_scaled_apart():
     np.testing.assert_allclose(norms, 5 * scales, rtol=1e-6)
 
 
-@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
-def test_the_gradient_of_the_norm_is_the_unit_vector(scale):
-    x = scale * np.array([3.0, -4.0], np.float32)
-    gradient = jax.jit(jax.grad(tree.global_norm))(x)
-    np.testing.assert_allclose(gradient, [0.6, -0.8], rtol=1e-6)
+def test_the_gradient_of_the_norm_is_the_unit_vector():
+    x = np.outer([1e-25, 1.0, 1e25], [3.0, -4.0]).astype(np.float32)
+    gradients = jax.jit(jax.vmap(jax.grad(tree.global_norm)))(x)
+    np.testing.assert_allclose(gradients, [[0.6, -0.8]] * 3, rtol=1e-6)
 
 
 def leaves_of(dtype):
