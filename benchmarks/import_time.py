@@ -13,12 +13,13 @@ PAIRS = 15
 
 def fresh(module: str):
     code = [sys.executable, "-c", f"import {module}"]
-    return lambda: subprocess.run(code, check=True) and ()
+    return lambda: subprocess.run(code, check=True).returncode
 
 
 def main() -> None:
     ours, theirs = fresh("gdjax"), fresh("optax")
-    ours(), theirs()
+    ours()
+    theirs()
     mine, peer, ratios = paired(ours, theirs, PAIRS)
     print("| import gdjax | import optax | ratio |\n|---|---|---|")
     print(f"| {mine:.2f} s | {peer:.2f} s | {spread(ratios)} |")

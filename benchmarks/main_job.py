@@ -20,15 +20,13 @@ from flax import nnx
 import gdjax as gd
 
 PAIRS, STEPS, WIDTH, BATCH, PER_CALL = 9, 1000, 128, 64, 25
-SCHEDULE = dict(
-    init_value=0.0, peak_value=2e-3, warmup_steps=150, decay_steps=1500, end_value=4e-4
-)
+PEAK, WARMUP, WHOLE, END = 2e-3, 150, 1500, 4e-4
 DECAY = 1e-2
 
 
 def ours(source):
     model = gd.models.mlp([WIDTH, WIDTH, 10])
-    rate = gd.warmup_cosine_decay_schedule(**SCHEDULE)
+    rate = gd.warmup_cosine_decay_schedule(0.0, PEAK, WARMUP, WHOLE, END)
     adamw = gd.adamw(rate, weight_decay=DECAY)
     tx = gd.chain(gd.clip_by_global_norm(1.0), adamw)
     loss_fn = gd.training.supervised(model, "cross_entropy")
@@ -62,7 +60,7 @@ def flax_and_optax(source):
         def __call__(self, x):
             return self.output(nnx.relu(self.second(nnx.relu(self.first(x)))))
 
-    rate = optax.warmup_cosine_decay_schedule(**SCHEDULE)
+    rate = optax.warmup_cosine_decay_schedule(0.0, PEAK, WARMUP, WHOLE, END)
     adamw = optax.adamw(rate, weight_decay=DECAY)
     model = MLP(nnx.Rngs(0))
     tx = optax.chain(optax.clip_by_global_norm(1.0), adamw)
@@ -90,8 +88,8 @@ def flax_and_optax(source):
 
 
 def torch_fused(source):
-    import torch
-    from torch import nn
+    import torch  # pyright: ignore[reportMissingImports]
+    from torch import nn  # pyright: ignore[reportMissingImports]
 
     torch.set_num_threads(2)
     model = nn.Sequential(
@@ -101,17 +99,14 @@ def torch_fused(source):
         nn.ReLU(),
         nn.Linear(WIDTH, 10),
     )
-    peak, warm, whole = (
-        SCHEDULE[k] for k in ("peak_value", "warmup_steps", "decay_steps")
-    )
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=peak, weight_decay=DECAY, fused=True
+        model.parameters(), lr=PEAK, weight_decay=DECAY, fused=True
     )
 
     def rate(t):
-        z = min(1.0, max(0.0, (t - warm) / (whole - warm)))
-        fall = 0.2 + 0.8 * (1 + math.cos(math.pi * z)) / 2
-        return t / warm if t < warm else fall
+        z = min(1.0, max(0.0, (t - WARMUP) / (WHOLE - WARMUP)))
+        fall = END + (PEAK - END) * (1 + math.cos(math.pi * z)) / 2
+        return t / WARMUP if t < WARMUP else fall / PEAK
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     criterion, counter = nn.CrossEntropyLoss(), itertools.count()

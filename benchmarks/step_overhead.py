@@ -80,11 +80,11 @@ class Contender:
 
     @property
     def fusions(self) -> int:
-        return self.compiled.as_text().count(" fusion(")
+        return (self.compiled.as_text() or "").count(" fusion(")
 
     @property
     def megabytes(self) -> float:
-        return self.compiled.cost_analysis()["bytes accessed"] / 1e6
+        return (self.compiled.cost_analysis() or {})["bytes accessed"] / 1e6
 
 
 def row(name, ours, theirs) -> None:

@@ -45,9 +45,10 @@ def number(name: str, value: Number, allowed: Range) -> Number:
     if callable(value):
         raise TypeError(
             f"`{name}` must be a number, got {value!r}: only learning rates and weight "
-            "decays take a schedule; `inject_hyperparams` schedules any other number."
+            "decays take a schedule; `optax.inject_hyperparams` schedules any number."
         )
     # numpy, because under a jit even a concrete `jax.Array` cannot be branched on.
+    array: jax.Array | np.ndarray
     array = value if isinstance(value, Tracer) else np.asarray(value)
     # Extended floats such as bfloat16 have the kind "V" in numpy.
     real = np.issubdtype(array.dtype, np.integer) or jnp.issubdtype(
@@ -61,9 +62,9 @@ def number(name: str, value: Number, allowed: Range) -> Number:
         )
     if not isinstance(array, Tracer) and not allowed.contains(float(array)):
         raise ValueError(f"`{name}` must {allowed.words}, got {value}.")
-    if isinstance(value, jax.Array):
-        return value.astype(jnp.promote_types(value.dtype, jnp.float32))
-    return float(array)
+    if not isinstance(value, jax.Array):
+        return float(array)
+    return jnp.asarray(value, jnp.promote_types(value.dtype, jnp.float32))
 
 
 def integer(name: str, value: int, minimum: int) -> int:
@@ -111,7 +112,9 @@ class Scheduled:
 
     def __call__(self, count: Count) -> Number:
         value = self._value
-        return value(jnp.asarray(count)) if callable(value) else value
+        return (
+            jnp.asarray(value(jnp.asarray(count)), float) if callable(value) else value
+        )
 
     def next(self, count: Count) -> Count:
         return next_count(jnp.asarray(count)) if callable(self._value) else ()

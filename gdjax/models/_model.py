@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from gdjax.tree import Tree
+
 if TYPE_CHECKING:
     from flax import nnx
 
-Tree: TypeAlias = Any  # an array or containers of arrays: each model has its own
 Variables: TypeAlias = dict[str, Any]  # nested dicts of arrays
 
 

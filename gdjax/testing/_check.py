@@ -9,6 +9,7 @@ from gdjax.testing import _programs, _refusals, _values
 from gdjax.testing._oracle import follows_the_oracle
 from gdjax.testing._probe import IMPORTS, Subject
 from gdjax.testing._report import LAWS, Broken, NotChecked, Outcome, Report
+from gdjax.tree import Tree
 
 
 def check(
@@ -17,7 +18,7 @@ def check(
     numbers: Mapping[str, float] | None = None,
     bad: Mapping[str, Sequence[object]] | None = None,
     oracle: Callable[..., np.ndarray] | None = None,
-    params: optax.Params | None = None,
+    params: Tree | None = None,
     sign: int = 1,
     decays: bool = False,
 ) -> Report:

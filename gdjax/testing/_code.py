@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import jax
 import numpy as np
-import optax
 
 from gdjax import tree
 from gdjax.testing._probe import (
@@ -13,11 +12,12 @@ from gdjax.testing._probe import (
     at,
     gradients,
 )
+from gdjax.tree import Tree
 
 
 def one_update(
     subject: Subject,
-    params: optax.Params,
+    params: Tree,
     factor: str = "",
     numbers: Mapping[str, str] | None = None,
 ) -> list[str]:
@@ -48,7 +48,7 @@ def sum_of_updates(subject: Subject, name: str) -> list[str]:
     ]
 
 
-def as_code(values: optax.Params) -> str:
+def as_code(values: Tree) -> str:
     """A tree of arrays as Python."""
     if isinstance(values, dict):
         inner = (
@@ -60,11 +60,11 @@ def as_code(values: optax.Params) -> str:
     return f"jnp.array({np.asarray(values).tolist()}, {values.dtype.name!r})"
 
 
-def dtypes_of(params: optax.Params) -> str:
+def dtypes_of(params: Tree) -> str:
     return "/".join(sorted({str(p.dtype) for p in jax.tree.leaves(params)}))
 
 
-def shapes_of(values: optax.Params) -> str:
+def shapes_of(values: Tree) -> str:
     return str({path: np.shape(x) for path, x in tree.named_leaves(values).items()})
 
 

@@ -4,6 +4,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +12,14 @@ import numpy as np
 import optax
 
 from gdjax import tree
+from gdjax.tree import Tree
 
 IMPORTS = "import jax, jax.numpy as jnp, numpy as np, optax, gdjax as gd"
 STEPS = 6
 Numbers = Mapping[str, float]
 
 
-def probe_params() -> optax.Params:
+def probe_params() -> Tree:
     """f32, f16, bf16 (with f32 gradients), complex, a scalar, empty, absent leaves."""
     return {
         "w": jnp.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]]),
@@ -31,7 +33,7 @@ def probe_params() -> optax.Params:
     }
 
 
-def gradients(params: optax.Params, seed: int = 0) -> optax.Updates:
+def gradients(params: Tree, seed: int = 0) -> Tree:
     """STEPS gradients, stacked, every value far from zero; f32 for bf16 parameters."""
     rng = np.random.default_rng(seed)
 
@@ -47,7 +49,7 @@ def gradients(params: optax.Params, seed: int = 0) -> optax.Updates:
 class Subject:
     """The transformation under test: how to build it, and how to say so in code."""
 
-    def __init__(self, make, numbers: Numbers, params: optax.Params | None, sign: int):
+    def __init__(self, make: Any, numbers: Numbers, params: Tree | None, sign: int):
         self.make = make
         self.sign = sign
         self.programs: dict[str, Callable] = {}  # of whole trajectories, by dtype
@@ -58,17 +60,25 @@ class Subject:
         self.params = probe_params() if params is None else params
         self.tx = self.build(self.numbers)
         self.run = jax.jit(self.scan)
+        self.traces = 0  # of `scan`
 
-    def build(self, numbers: Numbers) -> optax.GradientTransformationExtraArgs:
+    def build(self, numbers: Mapping[str, Any]) -> optax.GradientTransformation:
         return self.make(**numbers) if self.is_factory else self.make
 
-    def scan(self, numbers: Numbers, params: optax.Params, grads: optax.Updates):
+    def scan(self, numbers: Mapping[str, Any], params: Tree, grads: Tree):
         """(state, stacked updates): parameters stand still, so that links can run."""
+        self.traces += 1
         tx = self.build(numbers)
-        step = lambda state, g: tx.update(g, state, params)[::-1]
+
+        def step(state, g):
+            updates, state = tx.update(g, state, params)
+            return state, updates
+
         return jax.lax.scan(step, tx.init(params), grads)
 
-    def attempt(self, params, grads, numbers=None):
+    def attempt(
+        self, params: Tree, grads: Tree, numbers: Mapping[str, Any] | None = None
+    ) -> tuple[Tree, Tree]:
         """`scan`, compiled; step by step where the state changes under it."""
         numbers = self.live if numbers is None else numbers
         tx, updates = self.build(numbers), []
@@ -102,7 +112,7 @@ class Subject:
         return {k: float(f"{float(v):.6g}") for k, v in self.defaults.items()}
 
     @functools.cached_property
-    def trees(self) -> list[optax.Params]:
+    def trees(self) -> list[Tree]:
         """What to try: the whole tree, or each leaf alone where the whole breaks."""
         try:
             jax.eval_shape(self.scan, self.live, self.params, gradients(self.params))
@@ -112,12 +122,12 @@ class Subject:
             return [{k: v} for k, v in leaves.items() if not tree.is_absent(v)]
 
     @property
-    def uniform(self) -> optax.Params:
+    def uniform(self) -> Tree:
         """For laws in which dtypes have no part: all leaves, or those of f32."""
         return self.params if len(self.trees) == 1 else self.plain
 
     @functools.cached_property
-    def working(self) -> list[optax.Params]:
+    def working(self) -> list[Tree]:
         """Those of `trees` that can be updated at all."""
 
         def works(params):
@@ -131,7 +141,7 @@ class Subject:
         return [params for params in self.trees if works(params)]
 
     @functools.cached_property
-    def plain(self) -> optax.Params:
+    def plain(self) -> Tree:
         """The f32 leaves, for laws in which dtypes have no part."""
         keep = lambda p: p if p.dtype == jnp.float32 and p.size else optax.MaskedNode()
         return jax.tree.map(keep, self.params)
@@ -167,7 +177,7 @@ class Subject:
         return f"{self.source}({arguments})"
 
 
-def changes(tx: optax.GradientTransformation, params: optax.Params) -> str:
+def changes(tx: optax.GradientTransformation, params: Tree) -> str:
     """Which leaf of the state has another shape or dtype after an update, if any."""
     state = jax.eval_shape(tx.init, params)
     after = jax.eval_shape(tx.update, at(gradients(params), 0), state, params)[1]
@@ -181,7 +191,7 @@ def changes(tx: optax.GradientTransformation, params: optax.Params) -> str:
     return ""
 
 
-def describe(state: optax.Params) -> dict[str, str]:
+def describe(state: Tree) -> dict[str, str]:
     """Shape, dtype and weak type of every leaf by name."""
     return {
         path: f"{leaf.dtype.name}{list(leaf.shape)}{'*' if leaf.weak_type else ''}"
@@ -190,12 +200,12 @@ def describe(state: optax.Params) -> dict[str, str]:
     }
 
 
-def is_finite(values: optax.Params) -> bool:
+def is_finite(values: Tree) -> bool:
     return all(np.isfinite(_wide(x)).all() for x in jax.tree.leaves(values))
 
 
 def first_difference(
-    got: optax.Params, want: optax.Params, tolerance: float
+    got: Tree, want: Tree, tolerance: float
 ) -> tuple[str, float] | None:
     """The first leaf that is off by more than `tolerance` of its largest value.
 
@@ -220,21 +230,19 @@ def _wide(x) -> np.ndarray:
     return np.asarray(x).astype(np.complex128)
 
 
-def at(stacked: optax.Updates, t: int) -> optax.Updates:
+def at(stacked: Tree, t: int) -> Tree:
     return jax.tree.map(lambda x: x[t], stacked)
 
 
-def fields(state: object, name: str) -> list:
+def fields(state: Tree, name: str) -> list[Tree]:
     """Every value that a state, at any depth, holds under the field or key `name`."""
-    if isinstance(state, tuple) and hasattr(state, "_asdict"):
+    children: Mapping[Any, Tree] = {}
+    if hasattr(state, "_asdict"):
         children = state._asdict()
     elif isinstance(state, Mapping):
         children = state
     elif isinstance(state, (tuple, list)):
         children = dict(enumerate(state))
-    else:
-        return []
-    below: Callable = lambda child: fields(child, name)
     here = [children[name]] if name in children else []
     here = [x for x in here if not isinstance(x, tuple) or x]  # () is no leaf at all
-    return here + [x for child in children.values() for x in below(child)]
+    return here + [x for child in children.values() for x in fields(child, name)]

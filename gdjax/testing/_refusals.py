@@ -72,8 +72,9 @@ def bad_input_is_refused(subject: Subject, bad: Mapping[str, Sequence[object]]) 
 def extra_arguments_pass(subject: Subject) -> None:
     """7: `update` takes keyword arguments that it does not know."""
     p = {"w": jnp.ones(3)}
+    unknown: dict = {"unknown_to_all": 1}
     try:
-        subject.tx.update(p, subject.tx.init(p), p, unknown_to_all=1)
+        subject.tx.update(p, subject.tx.init(p), p, **unknown)
     except TypeError as error:
         raise Broken(
             f"`update` refuses an unknown keyword argument: {error}",

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from gdjax import tree
 from gdjax.testing._code import (
@@ -20,6 +19,7 @@ from gdjax.testing._probe import (
     is_finite,
 )
 from gdjax.testing._report import Broken
+from gdjax.tree import Tree
 
 
 def dtypes_work(subject: Subject) -> None:
@@ -52,7 +52,8 @@ def dtypes_work(subject: Subject) -> None:
         narrow = [x.dtype for x in jax.tree.leaves(shapes) if x.shape == p.shape]
         if any(dtype != jnp.float64 for dtype in narrow):
             raise Broken(f"f64 parameters give {narrow[0]} leaves.")
-    for empty in ({}, (), {"a": None}):
+    empties: tuple[Tree, ...] = {}, (), {"a": None}
+    for empty in empties:
         if subject.tx.update(empty, subject.tx.init(empty), empty)[0] != empty:
             raise Broken(f"the empty tree {empty} does not come back.")
     _absent_gradient(subject)
@@ -62,7 +63,8 @@ def dtypes_work(subject: Subject) -> None:
 def _absent_gradient(subject: Subject) -> None:
     params = {"seen": jnp.ones(2), "unseen": jnp.ones(3)}
     state = subject.tx.init(params)
-    g = {"seen": jnp.ones(2), "unseen": None}
+    updates: Tree
+    g: Tree = {"seen": jnp.ones(2), "unseen": None}
     lines = (
         IMPORTS,
         f"tx, p = {subject.code()}, dict(seen=jnp.ones(2), unseen=jnp.ones(3))",
@@ -152,7 +154,7 @@ def _finite_at(subject: Subject, params, grads, size: float) -> None:
         )
 
 
-def _has_no_nan(values: optax.Params) -> bool:
+def _has_no_nan(values: Tree) -> bool:
     arrays = (np.asarray(x).astype(np.complex128) for x in jax.tree.leaves(values))
     return not any(np.isnan(x).any() for x in arrays)
 

@@ -80,10 +80,10 @@ def run(
 
 
 def _train(config: Config, directory: WorkDirectory | None) -> Result:
+    tx = setup.make_optimizer(config)
+    model, loss_fn = setup.make_loss(config)
     splits, info = setup.make_data(config)
     batches = setup.make_source(config, splits["train"])
-    model, loss_fn = setup.make_loss(config)
-    tx = setup.make_optimizer(config)
     step, mesh = setup.make_step(config, loss_fn, tx, batches.batch(0))
     key = jax.random.key(config.seed)
     state = init_state(model, tx, key, splits["train"].inputs[:1])

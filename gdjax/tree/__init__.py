@@ -14,10 +14,11 @@ from gdjax.tree._numerics import (
     next_params,
     real_dtype,
 )
-from gdjax.tree._paths import is_absent, named_leaves, path_name, select
+from gdjax.tree._paths import Tree, is_absent, named_leaves, path_name, select
 from gdjax.tree._rule import map_rule, require_floating, zeros_like
 
 __all__ = [
+    "Tree",
     "abs_sq",
     "compute_dtype",
     "global_norm",

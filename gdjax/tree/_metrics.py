@@ -1,6 +1,8 @@
 """What the pieces of an optimizer have to say, collected from its state."""
 
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import optax
@@ -37,7 +39,7 @@ def metrics(opt_state: optax.OptState) -> dict[str, jax.Array]:
     }
 
 
-def _collect(path: KeyPath, node: object):
+def _collect(path: KeyPath, node: Any) -> Iterator[tuple[KeyPath, str, jax.Array]]:
     """(path, name, value) of `node` and of every state inside it."""
     if callable(getattr(node, "metrics", None)):
         for name, value in node.metrics().items():

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gdjax.tree._paths import is_absent
+from gdjax.tree._paths import Tree, is_absent
 
 
 def compute_dtype(dtype: jax.typing.DTypeLike) -> jnp.dtype:
@@ -24,12 +24,12 @@ def abs_sq(x: jax.Array, weight: jax.typing.ArrayLike = 1.0) -> jax.Array:
     """
     if jnp.iscomplexobj(x):
         re, im = _halves(x)
-        return (weight * re) * re + (weight * im) * im
-    return (weight * x) * x
+        return jnp.asarray((weight * re) * re + (weight * im) * im)
+    return jnp.asarray((weight * x) * x)
 
 
 @jax.jit  # eagerly the branch would compile at every call
-def global_norm(tree: optax.Params) -> jax.Array:
+def global_norm(tree: Tree) -> jax.Array:
     """sqrt(sum |x|^2) over all leaves, right from 1e-30 to 1e30 and beyond.
 
     Computed in at least f32. The plain sum of squares serves wherever it neither
@@ -74,7 +74,7 @@ def _halves(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.real(x), jnp.imag(x)
 
 
-def next_params(params: optax.Params, updates: optax.Updates) -> optax.Params:
+def next_params(params: Tree, updates: Tree) -> Tree:
     """The parameters after `updates`, rounded as the caller's will be.
 
     Inside one program XLA drops the rounding of a bf16 sum that is used in f32: an
@@ -85,7 +85,7 @@ def next_params(params: optax.Params, updates: optax.Updates) -> optax.Params:
     def rounded(p, u):
         if is_absent(p) or is_absent(u):
             return p
-        x = optax.apply_updates(p, u)
+        x = jnp.asarray(optax.apply_updates(p, u))
         if x.dtype not in (jnp.bfloat16, jnp.float16):
             return x
         bits = jnp.finfo(x.dtype)

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import jax
 import optax
 from jax.tree_util import GetAttrKey, KeyPath, tree_flatten_with_path
+
+Tree: TypeAlias = Any  # an array, or containers of arrays: each model has its own
 
 
 def is_absent(node: object) -> bool:
@@ -25,14 +28,14 @@ def path_name(path: KeyPath) -> str:
 
 
 def named_leaves(
-    tree: optax.Params, is_leaf: Callable[[object], bool] = is_absent
-) -> dict[str, object]:
+    tree: Tree, is_leaf: Callable[[object], bool] = is_absent
+) -> dict[str, Any]:
     """The leaves of `tree` by name, in flattening order, absent ones included."""
     leaves, _ = tree_flatten_with_path(tree, is_leaf)
     return {path_name(path): leaf for path, leaf in leaves}
 
 
-def select(tree: optax.Params, pattern: str) -> optax.Params:
+def select(tree: Tree, pattern: str) -> Tree:
     """A mask: tree of bools, whether `pattern` is found in the leaf's name."""
     return jax.tree.map_with_path(
         lambda path, _: re.search(pattern, path_name(path)) is not None, tree

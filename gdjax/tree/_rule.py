@@ -6,17 +6,16 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.core import Tracer
 
 from gdjax.tree._numerics import compute_dtype, real_dtype
-from gdjax.tree._paths import is_absent, named_leaves
+from gdjax.tree._paths import Tree, is_absent, named_leaves
 
 
 def map_rule(
     rule: Callable[..., jax.Array | tuple[jax.Array, ...]],
-    *trees: optax.Params,
-    read: tuple[optax.Params, ...] = (),
+    *trees: Tree,
+    read: tuple[Tree, ...] = (),
 ):
     """Rewrites trees leaf by leaf with a rule that is written for one array.
 
@@ -88,7 +87,7 @@ def _store(new: jax.Array, old: jax.typing.ArrayLike) -> jax.Array:
 _WORDS = {"g": "the gradient", "u": "the update", "p": "the parameter"}
 
 
-def _difference(rule, *trees: optax.Params) -> str:
+def _difference(rule, *trees: Tree) -> str:
     """One sentence on the first place where the trees differ."""
     names = [_WORDS.get(n, f"`{n}`") for n in inspect.signature(rule).parameters]
     tables = [
@@ -107,7 +106,7 @@ def _difference(rule, *trees: optax.Params) -> str:
     return f"trees of different types: {[jax.tree.structure(tree) for tree in trees]}"
 
 
-def require_floating(params: optax.Params) -> None:
+def require_floating(params: Tree) -> None:
     """Refuses parameters that no gradient can belong to.
 
     Raises:
@@ -125,11 +124,11 @@ def require_floating(params: optax.Params) -> None:
 
 
 def zeros_like(
-    params: optax.Params,
+    params: Tree,
     dtype: jax.typing.DTypeLike | None = None,
     *,
     real: bool = False,
-) -> optax.Params:
+) -> Tree:
     """State for `params`: zeros in at least f32 unless `dtype` says otherwise.
 
     Each leaf is sharded like its parameter. With `real` a complex parameter gets a

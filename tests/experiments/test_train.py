@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +19,8 @@ def train(tmp_path):
         python = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning"]
         script = ROOT / "experiments" / "train.py"
         return subprocess.run(
-            [*python, script, f"--config={CONFIG}", *arguments],
+            [*python, script, f"--config={CONFIG}", "--nocompilation_cache", *arguments],
             cwd=tmp_path,
-            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
             capture_output=True,
             text=True,
         )
