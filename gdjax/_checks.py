@@ -15,6 +15,7 @@ Number: TypeAlias = float | jax.Array
 NumberOrSchedule: TypeAlias = Number | optax.Schedule
 Count: TypeAlias = jax.Array | tuple[()]  # i32[]; () where nothing is scheduled
 
+DType: TypeAlias = jax.typing.DTypeLike
 MAX_INT = 2**31 - 1
 
 
@@ -79,6 +80,20 @@ def integer(name: str, value: int, minimum: int) -> int:
     if not minimum <= value <= MAX_INT:
         raise ValueError(f"`{name}` must lie in [{minimum}, 2**31 - 1], got {value}.")
     return int(value)
+
+
+def floating(name: str, dtype: DType | None) -> DType | None:
+    """`dtype`, which must be that of real or complex floats, or `None`.
+
+    Raises:
+      TypeError: it is another one, or none at all.
+    """
+    try:
+        if dtype is None or jnp.issubdtype(jnp.dtype(dtype), jnp.inexact):
+            return dtype
+    except TypeError:
+        pass  # no dtype at all: said below
+    raise TypeError(f"`{name}` must be a floating dtype or None, got {dtype!r}.")
 
 
 def one_of(argument: str, name: str, allowed: Iterable[str]) -> str:

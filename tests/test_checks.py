@@ -17,6 +17,7 @@ from gdjax._checks import (
     Scheduled,
     integer,
     number,
+    one_of,
 )
 
 NAN, INF = float("nan"), float("inf")
@@ -54,14 +55,14 @@ def test_f64_stays_f64():
         assert number("b1", jnp.float32(0.5), UNIT).dtype == jnp.float32
 
 
-def words(error, call):
+def message(error, call):
     with pytest.raises(error) as caught:
         call()
     return str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("value", "allowed", "words_"),
+    ("value", "allowed", "words"),
     [
         (1.0, UNIT, "lie in [0, 1), got 1.0"),
         (-1e-9, UNIT, "lie in [0, 1), got -1e-09"),
@@ -81,9 +82,9 @@ def words(error, call):
         (jnp.ones((2, 3)), UNIT, "be a scalar, got shape (2, 3); vmap over it instead"),
     ],
 )
-def test_a_number_out_of_range_is_a_value_error(value, allowed, words_):
-    said = words(ValueError, lambda: number("eps", value, allowed))
-    assert said == f"`eps` must {words_}."
+def test_a_number_out_of_range_is_a_value_error(value, allowed, words):
+    said = message(ValueError, lambda: number("eps", value, allowed))
+    assert said == f"`eps` must {words}."
 
 
 @pytest.mark.parametrize(
@@ -92,12 +93,12 @@ def test_a_number_out_of_range_is_a_value_error(value, allowed, words_):
     + [{}, Fraction(1, 2), 10**400],
 )
 def test_what_is_no_number_is_a_type_error(value):
-    said = words(TypeError, lambda: number("eps", value, FINITE))
+    said = message(TypeError, lambda: number("eps", value, FINITE))
     assert said == f"`eps` must be a number, got {value!r}."
 
 
 def test_a_schedule_where_none_is_taken_is_told_what_to_do():
-    said = words(TypeError, lambda: number("b1", lambda step: 0.9, UNIT))
+    said = message(TypeError, lambda: number("b1", lambda step: 0.9, UNIT))
     assert re.search(
         "^`b1` must be a number, got <function .*only learning rates", said
     )
@@ -118,15 +119,17 @@ def test_tracers_pass_unchecked_in_f32():
     assert live(jnp.int32(3)).dtype == jnp.float32
     lanes = jax.vmap(lambda x: number("b1", x, UNIT) * 2)(jnp.array([0.5, 3.0]))
     assert lanes.tolist() == [1.0, 6.0]
-    assert "shape (2,)" in words(ValueError, lambda: live(jnp.ones(2)))
-    assert "must be a number" in words(TypeError, lambda: live(True))
-    assert "must be a number" in words(TypeError, lambda: live(1j))
+    assert "shape (2,)" in message(ValueError, lambda: live(jnp.ones(2)))
+    assert "must be a number" in message(TypeError, lambda: live(True))
+    assert "must be a number" in message(TypeError, lambda: live(1j))
 
 
 def test_a_concrete_array_is_checked_under_jit_too():
     outer = jnp.float32(1.0)
     inside = jax.jit(lambda x: x + number("b1", outer, UNIT))
-    assert words(ValueError, lambda: inside(1.0)).startswith("`b1` must lie in [0, 1)")
+    assert message(ValueError, lambda: inside(1.0)).startswith(
+        "`b1` must lie in [0, 1)"
+    )
 
 
 @pytest.mark.parametrize("value", [1, np.int64(1), np.uint8(1)])
@@ -136,7 +139,7 @@ def test_integers(value):
 
 
 @pytest.mark.parametrize(
-    ("error", "value", "words_"),
+    ("error", "value", "words"),
     [
         (ValueError, 0, "lie in [1, 2**31 - 1], got 0"),
         (ValueError, -5, "lie in [1, 2**31 - 1], got -5"),
@@ -150,9 +153,9 @@ def test_integers(value):
         (TypeError, jnp.int32(1), "be a Python integer, got Array(1, dtype=int32)"),
     ],
 )
-def test_no_integer_in_range(error, value, words_):
-    said = words(error, lambda: integer("every", value, 1))
-    assert said == f"`every` must {words_}."
+def test_no_integer_in_range(error, value, words):
+    said = message(error, lambda: integer("every", value, 1))
+    assert said == f"`every` must {words}."
     with pytest.raises(
         TypeError, match="`every` must be a Python integer, got .*Tracer"
     ):
@@ -169,9 +172,17 @@ def test_scheduled_numbers_and_schedules():
         count = falling.next(count)
     assert count == 3 and count.dtype == jnp.int32
     assert seen == pytest.approx([1, 1 / 2, 1 / 3])
-    assert "`rate` must" in words(ValueError, lambda: Scheduled("rate", -1, POSITIVE))
+    assert "`rate` must" in message(ValueError, lambda: Scheduled("rate", -1, POSITIVE))
 
 
 def test_a_count_holds_at_the_largest_int32():
     last = jnp.int32(2**31 - 1)
     assert _checks.next_count(last - 1) == last == _checks.next_count(last)
+
+
+def test_one_of():
+    assert one_of("activation", "relu", ("tanh", "relu")) == "relu"
+    for name, nearest in (("rleu", "relu"), ("", "tanh"), (None, "tanh")):
+        said = message(ValueError, lambda: one_of("activation", name, ("tanh", "relu")))
+        words = f"must be one of tanh, relu, got {name!r}; the nearest is '{nearest}'"
+        assert said == f"`activation` {words}."

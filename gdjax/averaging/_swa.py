@@ -21,8 +21,13 @@ class SwaState(NamedTuple):
 
     def averaged_params(self, params: optax.Params) -> optax.Params:
         started = self.num_averaged > 0
-        pick = lambda p, a: jnp.where(started, a, p).astype(p.dtype)
-        return jax.tree.map(pick, params, self.average)
+
+        def pick(a, p):
+            if tree.is_absent(a):
+                return p
+            return jnp.where(started, a, p).astype(jnp.result_type(p))
+
+        return jax.tree.map(pick, self.average, params, is_leaf=tree.is_absent)
 
 
 def swa(
@@ -78,7 +83,8 @@ def swa(
         due = (since >= 0) & (since % every == 0)
         num_averaged = state.num_averaged + due
         # Not 0 * (x - average) where it is not due: that is NaN for an infinite x.
-        rule = lambda a, x: jnp.where(due, a + (x - a) / num_averaged, a)
+        size = jnp.maximum(num_averaged, 1)
+        rule = lambda a, x: jnp.where(due, a + (x - a) / size, a)
         iterate = tree.next_params(params, updates)
         average = tree.map_rule(rule, state.average, read=(iterate,))
         count = next_count(state.count)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from gdjax._checks import FINITE, POSITIVE, Number, integer, number
-from gdjax.schedules._ramp import ramp
+from gdjax.schedules._ramp import ramp, rest
 
 
 def constant_schedule(value: Number) -> optax.Schedule:
@@ -80,8 +80,9 @@ def warmup_cosine_decay_schedule(
         )
 
     def schedule(step: jax.typing.ArrayLike) -> jax.Array:
-        z = ramp(step, warmup_steps, decay_steps - warmup_steps)
-        fall = end + (peak - end) * ((1 + jnp.cos(jnp.pi * z)) / 2) ** power
+        # (1 + cos(pi z)) / 2 = sin(pi (1 - z) / 2)^2, which does not cancel at z = 1.
+        left = rest(step, warmup_steps, decay_steps - warmup_steps)
+        fall = end + (peak - end) * jnp.sin(jnp.pi / 2 * left) ** (2 * power)
         rise = init + (peak - init) * ramp(step, 0, warmup_steps)
         return jnp.where(jnp.asarray(step) < warmup_steps, rise, fall)
 

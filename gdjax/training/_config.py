@@ -3,12 +3,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from gdjax._checks import integer
 from gdjax.config import Spec, call
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)

@@ -52,12 +52,12 @@ def run(
       >>> result = run({
       ...     "num_steps": 10,
       ...     "data": {"name": "digits", "batch_size": 32},
-      ...     "model": {"name": "mlp", "features": [16, 10]},
+      ...     "model": {"name": "mlp", "features": [10]},
       ...     "optimizer": {"name": "sgd", "learning_rate": 0.1},
       ... })
       devices  1 x cpu
       data     digits: 1,259 train, 269 validation, 269 test examples; SHA-256 ...
-      model    mlp: 1,210 parameters
+      model    mlp: 650 parameters
       ...
     """
     data = plain(config)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from gdjax import tree
-from gdjax._checks import NON_NEGATIVE, UNIT, Number, next_count, number
+from gdjax._checks import NON_NEGATIVE, UNIT, Number, floating, next_count, number
 
 
 class ScaleByAdamState(NamedTuple):
@@ -53,7 +53,7 @@ def scale_by_adam(
 
     Raises:
       ValueError: a number lies outside its range.
-      TypeError: from `init`, a parameter is not floating.
+      TypeError: `mu_dtype`, or from `init` a parameter, is not floating.
 
     Example:
       >>> tx = scale_by_adam()
@@ -65,6 +65,7 @@ def scale_by_adam(
     b1, b2 = number("b1", b1, UNIT), number("b2", b2, UNIT)
     eps = number("eps", eps, NON_NEGATIVE)
     eps_root = number("eps_root", eps_root, NON_NEGATIVE)
+    mu_dtype = floating("mu_dtype", mu_dtype)
 
     def init(params):
         mu = tree.zeros_like(params, mu_dtype)
@@ -84,7 +85,7 @@ def scale_by_adam(
             nu = b2 * nu + tree.abs_sq(g, 1 - b2)
             mean = b1 * mu / c1_next + (1 - b1) * r1 * g if nesterov else r1 * mu
             root = jnp.sqrt(r2 * nu + eps_root) + eps
-            return jnp.where(root > 0, mean / root, 0), mu, nu
+            return mean / jnp.where(root == 0, 1, root), mu, nu
 
         direction, mu, nu = tree.map_rule(rule, updates, state.mu, state.nu)
         c1, c2 = (jnp.asarray(c, state.mu_weight.dtype) for c in (c1, c2))

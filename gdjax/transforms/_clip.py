@@ -53,11 +53,10 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraAr
 
     def update(updates, state, params=None, **extra):
         norm = tree.global_norm(updates)
-        clips = norm > max_norm
-        # Two factors: max_norm / norm alone may underflow where the product does not.
-        unit, bound = jnp.where(clips, 1 / norm, 1), jnp.where(clips, max_norm, 1)
-        updates = tree.map_rule(lambda g: (g * unit) * bound, updates)
-        kept = jnp.asarray(unit * bound, state.clip_factor.dtype)
+        # Its root twice: the factor itself may underflow where the product does not.
+        root = jnp.where(norm > max_norm, jnp.sqrt(max_norm) / jnp.sqrt(norm), 1)
+        updates = tree.map_rule(lambda g: (g * root) * root, updates)
+        kept = jnp.asarray(root * root, state.clip_factor.dtype)
         return updates, ClipByGlobalNormState(norm.astype(kept.dtype), kept)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -57,16 +57,28 @@ def add_decayed_weights(
         if params is None:
             raise ValueError("`add_decayed_weights` needs `params` in `update`.")
         decay = decay_at(state.count)
-        updates = tree.map_rule(lambda u, p: u + decay * p, updates, read=(params,))
-        return updates, DecayState(decay_at.next(state.count))
+        chosen = mask(params) if callable(mask) else mask
+        kept = updates if chosen is None else _where(chosen, updates, _absent(updates))
+        decayed = tree.map_rule(lambda u, p: u + decay * p, kept, read=(params,))
+        if chosen is not None:
+            decayed = _where(chosen, decayed, updates)
+        return decayed, DecayState(decay_at.next(state.count))
 
-    plain = optax.GradientTransformationExtraArgs(init, update)
-    return plain if mask is None else optax.masked(plain, mask)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
-# A last name that says so, or a normalisation layer anywhere above the leaf.
-_BARE = r"(^|[/_])(b|bias|scale|offset|shift|beta|gamma)$"
-_NORMS = r"(?i)(^|[/_])((layer|batch|group|rms|instance)_?)?(norm|ln|bn)(_?\w*)?/"
+def _absent(updates: optax.Updates) -> optax.Updates:
+    return jax.tree.map(lambda _: optax.MaskedNode(), updates)
+
+
+def _where(mask, yes: optax.Updates, no: optax.Updates) -> optax.Updates:
+    """Subtrees of `yes` where `mask`, a prefix of both, is True, else of `no`."""
+    return jax.tree.map(lambda m, y, n: y if m else n, mask, yes, no)
+
+
+# The parameter's own name says it, or that of the layer which holds it.
+_BARE = r"(^|/)(b|(\w+_)?(bias|scale|offset|shift|beta|gamma)|bias_\w+)$"
+_NORM = r"(?i)(^|[/_])(layer|batch|group|rms|instance)?_?(norm|ln|bn)(\d+|_\w+)?/[^/]+$"
 
 
 def decay_mask(params: optax.Params) -> optax.Params:
@@ -74,9 +86,9 @@ def decay_mask(params: optax.Params) -> optax.Params:
 
     By name, as ranks mislead: a bias of several heads is a matrix, a scanned stack of
     biases too, and the weights of a linear model are a vector. False are leaves called
-    `b, bias, scale, offset, shift, beta, gamma` (also as in `query_bias`), those of a
-    layer called after a normalisation (`norm, layer_norm, LayerNorm_0, bn1, ln_f` ...)
-    and those with a single element.
+    `b, bias, scale, offset, shift, beta, gamma` (also `query_bias`, `bias_hh`), those
+    right in a layer called after a normalisation (`norm, layer_norm, LayerNorm_0, bn1,
+    ln_f` ...) and those with a single element.
 
     Args:
       params: any tree of arrays; `None` and masked leaves stay as they are.
@@ -89,6 +101,6 @@ def decay_mask(params: optax.Params) -> optax.Params:
       >>> decay_mask(p)
       {'dense': {'bias': False, 'kernel': True}}
     """
-    bare, norms = tree.select(params, _BARE), tree.select(params, _NORMS)
+    bare, norms = tree.select(params, _BARE), tree.select(params, _NORM)
     decays = lambda p, bare, norm: not (bare or norm or np.size(p) == 1)
     return jax.tree.map(decays, params, bare, norms)

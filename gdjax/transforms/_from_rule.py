@@ -43,7 +43,8 @@ def from_rule(
       A transformation with state `FromRuleState(count, slots)`.
 
     Raises:
-      TypeError: a slot is no function, or from `init`: a parameter is not floating.
+      TypeError: the rule or a slot is no function; from `init`, a parameter is not
+        floating.
       ValueError: at trace time, gradient, parameter and state differ in shape, or the
         rule returned too few or too many arrays.
 
@@ -57,6 +58,8 @@ def from_rule(
       >>> print(tx.update(params, state, params)[0]["w"])
       [1.9 1.9]
     """
+    if not callable(rule):
+        raise TypeError(f"`rule` must be a function of arrays, got {rule!r}.")
     for name, make in slots.items():
         if not callable(make):
             raise TypeError(
@@ -68,8 +71,12 @@ def from_rule(
         tree.require_floating(params)
 
         def fill(make):
-            wide = lambda p: make(jnp.asarray(p, tree.compute_dtype(p.dtype)))
-            return jax.tree.map(wide, params)
+            def slot(p):
+                made = make(jnp.asarray(p, tree.compute_dtype(jnp.result_type(p))))
+                # A copy, as `make` may return the parameter; not weakly typed.
+                return jnp.array(made, made.dtype)
+
+            return jax.tree.map(slot, params)
 
         filled = {name: fill(make) for name, make in slots.items()}
         return FromRuleState(jnp.zeros([], jnp.int32), filled)
@@ -91,8 +98,9 @@ def from_rule(
         new = tree.map_rule(
             lifted,
             updates,
-            *state.slots.values(),
+            *[state.slots[name] for name in slots],  # a dict comes back sorted
             read=() if params is None else (params,),
+            names=("g", *slots, "p"),
         )
         direction, *kept = new if slots else (new,)
         return direction, FromRuleState(count, dict(zip(slots, kept, strict=True)))

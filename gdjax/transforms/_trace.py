@@ -6,7 +6,7 @@ import jax
 import optax
 
 from gdjax import tree
-from gdjax._checks import UNIT, Number, number
+from gdjax._checks import UNIT, Number, floating, number
 
 
 class TraceState(NamedTuple):
@@ -36,7 +36,7 @@ def trace(
 
     Raises:
       ValueError: `decay` lies outside [0, 1).
-      TypeError: from `init`, a parameter is not floating.
+      TypeError: `accumulator_dtype`, or from `init` a parameter, is not floating.
 
     Example:
       >>> tx = trace(0.9)
@@ -48,6 +48,7 @@ def trace(
       velocity, Sutskever et al. (2013), ICML.
     """
     decay = number("decay", decay, UNIT)
+    accumulator_dtype = floating("accumulator_dtype", accumulator_dtype)
 
     def rule(g, trace):
         trace = decay * trace + g

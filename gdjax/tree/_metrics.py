@@ -34,7 +34,7 @@ def metrics(opt_state: optax.OptState) -> dict[str, jax.Array]:
     said = list(_collect((), opt_state))
     uses = Counter(name for _, name, _ in said)
     return {
-        name if uses[name] == 1 else f"{path_name(path)}/{name}": value
+        name if uses[name] == 1 or not path else f"{path_name(path)}/{name}": value
         for path, name, value in said
     }
 

@@ -23,7 +23,7 @@ def abs_sq(x: jax.Array, weight: jax.typing.ArrayLike = 1.0) -> jax.Array:
     (weight x) x is finite wherever the result is: x^2 overflows sooner.
     """
     if jnp.iscomplexobj(x):
-        re, im = _halves(x)
+        re, im = _real_parts(x)
         return jnp.asarray((weight * re) * re + (weight * im) * im)
     return jnp.asarray((weight * x) * x)
 
@@ -47,18 +47,19 @@ def global_norm(tree: Tree) -> jax.Array:
       >>> print(f"{global_norm({'w': jnp.array([3e25, 4e25])}):.3g}")
       5e+25
     """
-    leaves = [jnp.asarray(leaf).ravel() for leaf in jax.tree.leaves(tree)]
-    parts = [leaf.astype(compute_dtype(leaf.dtype)) for leaf in leaves]
-    parts = [y for x in parts for y in (_halves(x) if jnp.iscomplexobj(x) else (x,))]
-    dtype = jnp.result_type(jnp.float32, *[x.dtype for x in parts])
+    leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+    wide = [compute_dtype(leaf.dtype) for leaf in leaves]
+    dtype = jnp.result_type(jnp.float32, *map(real_dtype, wide))
 
-    def sum_of_squares(factor=None):
-        scale = lambda x: x if factor is None else x * factor.astype(x.dtype)
-        squares = (jnp.vdot(y, y) for y in map(scale, parts))
-        return sum(squares, jnp.zeros([], dtype))
+    def sum_of_squares(factor=1):
+        total = jnp.zeros([], dtype)
+        for leaf, kind in zip(leaves, wide, strict=True):
+            for part in _real_parts(leaf.astype(kind)):
+                total += jnp.sum(jnp.square(factor * part.astype(dtype)))
+        return total
 
     total, limits = sum_of_squares(), jnp.finfo(dtype)
-    size = sum(x.size for x in parts)
+    size = sum(leaf.size for leaf in leaves)
 
     def scaled():
         # Exact, and far enough: 2^90 in f32, so that squares of 1e-38 and of 1e38 fit.
@@ -70,8 +71,9 @@ def global_norm(tree: Tree) -> jax.Array:
     return jax.lax.cond(plain, lambda: jnp.sqrt(total), scaled)
 
 
-def _halves(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return jnp.real(x), jnp.imag(x)
+def _real_parts(x: jax.Array) -> tuple[jax.Array, ...]:
+    # Apart, as an inf times a real factor is NaN in complex arithmetic.
+    return (jnp.real(x), jnp.imag(x)) if jnp.iscomplexobj(x) else (x,)
 
 
 def next_params(params: Tree, updates: Tree) -> Tree:

@@ -1,7 +1,7 @@
 """The lift: a rule written for one array becomes a map from trees to trees."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ def map_rule(
     rule: Callable[..., jax.Array | tuple[jax.Array, ...]],
     *trees: Tree,
     read: tuple[Tree, ...] = (),
+    names: Sequence[str] | None = None,
 ):
     """Rewrites trees leaf by leaf with a rule that is written for one array.
 
@@ -25,15 +26,18 @@ def map_rule(
     absent (`None`, `optax.MaskedNode`) every tree keeps what it has.
 
     Args:
-      rule: pure; its parameters' names appear in errors (g, u, p are spelled out).
+      rule: pure.
       *trees: rewritten; one structure, one shape a leaf.
       read: trees that are only read.
+      names: what errors call the trees, by default as `rule` calls its parameters;
+        g, u and p are spelled out.
 
     Returns:
       As many trees as `trees`; the tree itself where that is one.
 
     Raises:
-      ValueError: two trees differ in structure or in a leaf's shape.
+      ValueError: two trees differ in structure or in a leaf's shape, or the rule does
+        not return an array of this shape for each of `trees`.
       TypeError: a complex result for a real tree: write `abs_sq(g)` for |g|^2.
 
     Example:
@@ -41,11 +45,12 @@ def map_rule(
       >>> print(map_rule(lambda g, mu: (g - mu, mu + g), g, mu)[1]["w"])
       [1. 1.]
     """
+    names = list(inspect.signature(rule).parameters) if names is None else names
     first, treedef = jax.tree.flatten(trees[0], is_leaf=is_absent)
     try:
         rest = [treedef.flatten_up_to(tree) for tree in (*trees[1:], *read)]
     except ValueError:
-        raise ValueError(_difference(rule, *trees, *read)) from None
+        raise ValueError(_difference(names, *trees, *read)) from None
     # Traced once for each set of shapes; eagerly a fresh closure would compile anew.
     lifted = jax.jit(rule) if any(isinstance(x, Tracer) for x in first) else rule
     rows = []
@@ -56,9 +61,16 @@ def map_rule(
             continue
         shape = np.shape(leaves[0])
         if any(is_absent(leaf) or np.shape(leaf) != shape for leaf in leaves):
-            raise ValueError(_difference(rule, *trees, *read))
+            raise ValueError(_difference(names, *trees, *read))
         new = lifted(*map(_widened, leaves))
-        rows.append(map(_store, new if isinstance(new, tuple) else (new,), kept))
+        new = new if isinstance(new, tuple) else (new,)
+        if len(new) != len(trees) or any(np.shape(x) != shape for x in new):
+            raise ValueError(
+                f"the rule must return {len(trees)} array(s), for "
+                f"{', '.join(names[: len(trees)])}, of the leaves' shape {shape}; it "
+                f"returned shape {', shape '.join(str(np.shape(x)) for x in new)}."
+            )
+        rows.append(map(_store, new, kept))
     columns = zip(*rows, strict=True) if rows else [()] * len(trees)
     results = [treedef.unflatten(column) for column in columns]
     return tuple(results) if len(results) > 1 else results[0]
@@ -75,7 +87,7 @@ def _widened(leaf: jax.typing.ArrayLike) -> jax.Array:
 
 def _store(new: jax.Array, old: jax.typing.ArrayLike) -> jax.Array:
     dtype = old.dtype if isinstance(old, jax.Array) else jnp.asarray(old).dtype
-    if new.dtype == dtype:
+    if new.dtype == dtype and not new.weak_type:
         return new
     if jnp.iscomplexobj(new) and not jnp.issubdtype(dtype, jnp.complexfloating):
         raise TypeError(
@@ -87,9 +99,9 @@ def _store(new: jax.Array, old: jax.typing.ArrayLike) -> jax.Array:
 _WORDS = {"g": "the gradient", "u": "the update", "p": "the parameter"}
 
 
-def _difference(rule, *trees: Tree) -> str:
+def _difference(names: Sequence[str], *trees: Tree) -> str:
     """One sentence on the first place where the trees differ."""
-    names = [_WORDS.get(n, f"`{n}`") for n in inspect.signature(rule).parameters]
+    words = [_WORDS.get(name, f"`{name}`") for name in names]
     tables = [
         {
             path: "nothing" if is_absent(leaf) else f"shape {np.shape(leaf)}"
@@ -98,11 +110,11 @@ def _difference(rule, *trees: Tree) -> str:
         for tree in trees
     ]
     one, *others = tables
-    for name, other in zip(names[1:], others, strict=False):
+    for word, other in zip(words[1:], others, strict=False):
         for path in {**one, **other}:
             here, there = one.get(path, "no such leaf"), other.get(path, "no such leaf")
             if here != there and here != "nothing":
-                return f"leaf `{path}`: {names[0]} has {here}, {name} has {there}."
+                return f"leaf `{path}`: {words[0]} has {here}, {word} has {there}."
     return f"trees of different types: {[jax.tree.structure(tree) for tree in trees]}"
 
 

@@ -49,7 +49,10 @@ WARMUP = gd.warmup_cosine_decay_schedule(0.0, 0.1, 2, 9)
             {
                 "name": "swa",
                 "start_step": 1,
-                "inner": [{"name": "trace", "decay": 0.5}, {"name": "scale", "step_size": 2}],
+                "inner": [
+                    {"name": "trace", "decay": 0.5},
+                    {"name": "scale", "step_size": 2},
+                ],
             },
             optax.chain(optax.trace(0.5), optax.scale(2)),
         ),
@@ -85,7 +88,10 @@ def test_schedules():
 @pytest.mark.parametrize(
     "spec, message",
     [
-        ({"name": "adamq"}, "`optimizer.name`: 'adamq' is unknown; the nearest is 'adam'"),
+        (
+            {"name": "adamq"},
+            "`optimizer.name`: 'adamq' is unknown; the nearest is 'adam'",
+        ),
         ({"name": ["adam"]}, r"`optimizer.name`: \['adam'\] is unknown"),
         ({"name": "adam"}, "`optimizer.learning_rate` is missing"),
         (
@@ -140,6 +146,8 @@ def test_calls_and_modules_of_any_kind():
     first, second = types.ModuleType("first"), types.ModuleType("second")
     first.f, second.f, second.g, second._h = lambda: 1, lambda: 2, lambda x: [x], call
     assert build({"name": "f"}, [first, second], path="x") == 1
-    assert build({"name": "g", "x": {"y": (1, 2)}}, [second], path="x") == [{"y": (1, 2)}]
+    assert build({"name": "g", "x": {"y": (1, 2)}}, [second], path="x") == [
+        {"y": (1, 2)}
+    ]
     with pytest.raises(ValueError, match="'_h' is unknown"):
         build({"name": "_h"}, [second], path="x")

@@ -89,13 +89,19 @@ def test_what_is_not_there_is_said(figures, tmp_path):
     history = {"step": [1, 2, 3], "loss": [0.0, -1.0, np.nan]}
     plot_curves(history, tmp_path / "curves.svg", average_start=2)
     loss = figures[1].axes[0]
-    assert loss.get_yscale() == "linear" and len(curves(loss)["train (running mean)"]) == 2
+    assert (
+        loss.get_yscale() == "linear" and len(curves(loss)["train (running mean)"]) == 2
+    )
 
 
 @pytest.mark.parametrize(
     "history, name, message",
     [
-        ({"step": []}, "curves.pdf", r"`path` must end in .png or .svg, got .*curves.pdf"),
+        (
+            {"step": []},
+            "curves.pdf",
+            r"`path` must end in .png or .svg, got .*curves.pdf",
+        ),
         ({"loss": [1.0]}, "curves.png", r"`history` must have `step`, got \['loss'\]"),
     ],
 )

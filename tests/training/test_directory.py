@@ -28,7 +28,10 @@ def test_it_is_finished_when_there_are_results(tmp_path):
             "`config.optimizer.b1` is 0.9 there and 0.8 here",
         ),
         ({**CONFIG, "new": [1]}, r"`config.new` is missing there and \[1\] here"),
-        ({"seed": 0, "clip": None}, "`config.optimizer` is {.*} there and missing here"),
+        (
+            {"seed": 0, "clip": None},
+            "`config.optimizer` is {.*} there and missing here",
+        ),
         ({**CONFIG, "clip": {"name": "x"}}, "`config.clip` is None there and {'name'"),
     ],
 )

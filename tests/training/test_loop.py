@@ -66,7 +66,9 @@ def test_every_step_is_made_once_whatever_the_calls(per_call):
 
 def test_it_goes_on_from_the_step_of_the_state():
     result = run(Step(), start=7, num_steps=12, log_every=5)
-    assert result.history["step"] == [10, 12] and result.state.params == sum(range(7, 12))
+    assert result.history["step"] == [10, 12] and result.state.params == sum(
+        range(7, 12)
+    )
     result = run(Step(), start=12, num_steps=12)
     assert result.history == {"step": []} and result.stopped == "num_steps"
 

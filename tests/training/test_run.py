@@ -89,7 +89,9 @@ def test_a_run_and_a_second_call(tmp_path, capsys, monkeypatch):
     assert again == f"{table}finished before; to train anew: rm -r {tmp_path / 'job'}\n"
     assert table.count("\n") == 6 and "job/curves.png" in table
 
-    with pytest.raises(ValueError, match="holds a run of another config: `config.seed`"):
+    with pytest.raises(
+        ValueError, match="holds a run of another config: `config.seed`"
+    ):
         run({**CONFIG, "seed": 3}, tmp_path / "job")
 
 
@@ -134,17 +136,32 @@ def changed(**entries):
         (changed(data="digits"), "`data` must be a dict"),
         (changed(data={"name": "digits"}), "`config.data.batch_size` is missing"),
         (changed(data={"name": "cat", "batch_size": 1}), "`config.data`: `name`"),
-        (changed(data={"name": "digits", "batch_size": 0}), "config.data`: `batch_size`"),
+        (
+            changed(data={"name": "digits", "batch_size": 0}),
+            "config.data`: `batch_size`",
+        ),
         (changed(parallel={"devices": -1}), "`config.parallel`: `devices`"),
         (changed(parallel={"strategy": "tpu"}), "`strategy` must be one of jit, pmap"),
         (changed(parallel={"devices": 3}), "got 32 with 3 devices"),
         (changed(parallel={"devices": 8}), "8 devices, but only 4"),
         (changed(model={"features": [1]}), "`model` must be a dict with a name"),
-        (changed(model={"name": "mpl"}), "`config.model.name`: 'mpl'.*nearest is 'mlp'"),
+        (
+            changed(model={"name": "mpl"}),
+            "`config.model.name`: 'mpl'.*nearest is 'mlp'",
+        ),
         (changed(criterion="hinge"), "`config`: `criterion`"),
-        (changed(optimizer={"name": "sgd", "learning_rate": -1}), "config.optimizer`: `lea"),
-        (changed(schedule={"name": "sgd"}), "`config.schedule.learning_rate` is missing"),
-        (changed(clip={"name": "clip_by_global_norm"}), "`config.clip.max_norm` is missing"),
+        (
+            changed(optimizer={"name": "sgd", "learning_rate": -1}),
+            "config.optimizer`: `lea",
+        ),
+        (
+            changed(schedule={"name": "sgd"}),
+            "`config.schedule.learning_rate` is missing",
+        ),
+        (
+            changed(clip={"name": "clip_by_global_norm"}),
+            "`config.clip.max_norm` is missing",
+        ),
         (changed(average={"name": "swa"}), "`config.average.start_step` is missing"),
         (changed(steps_per_call=0), "`steps_per_call`"),
         (changed(log_every=0), "`log_every`"),

@@ -85,5 +85,7 @@ def test_shapes_that_do_not_fit_are_refused(criterion, targets, message):
 
 @pytest.mark.parametrize("criterion", ["hinge", None])
 def test_an_unknown_criterion_is_refused(criterion):
-    with pytest.raises(ValueError, match='must be "cross_entropy", "mse" or a function'):
+    with pytest.raises(
+        ValueError, match='must be "cross_entropy", "mse" or a function'
+    ):
         supervised(MODEL, criterion)

@@ -41,12 +41,12 @@ def test_claim_16():
 def test_the_first_step_is_the_rate_times_the_sign(nesterov):
     g = np.array([1e-15, -1e-3, 0.1, -7.0, 1e3, -1e15, 0.0], np.float32)
     tx = gd.adam(0.01, eps=0.0, nesterov=nesterov)
-    updates, _ = tx.update(g, tx.init(g))
+    updates, _ = jax.jit(tx.update)(g, tx.init(g))
     # NAdam looks ahead: b1 (1 - b1) / (1 - b1^2) + 1 of the gradient.
     factor = 0.9 * 0.1 / (1 - 0.9**2) + 1 if nesterov else 1
     np.testing.assert_allclose(updates, -0.01 * factor * np.sign(g), rtol=1e-6)
-    usual, _ = gd.adam(0.01).update(g[1:], tx.init(g[1:]))
-    np.testing.assert_allclose(usual[1:5], -0.01 * np.sign(g[2:6]), rtol=1e-6)
+    usual, _ = jax.jit(gd.adam(0.01, nesterov=nesterov).update)(g, tx.init(g))
+    np.testing.assert_allclose(usual[2:6], updates[2:6], rtol=1e-6)
 
 
 def test_numbers_that_change_average_right():

@@ -118,16 +118,10 @@ W = jnp.ones(3)
 TWO = dict(m=jnp.zeros_like, v=jnp.zeros_like)
 
 
-@pytest.mark.parametrize(
-    ("error", "words", "make"),
-    [
-        (TypeError, "slot `m` must be a function .* got 0.0", lambda r: dict(m=0.0)),
-        (TypeError, "slot `v` must be a function", lambda r: {**TWO, "v": W}),
-    ],
-)
-def test_slots_that_are_no_functions_are_refused(error, words, make):
-    with pytest.raises(error, match=words):
-        gd.from_rule(lambda g, p, step, *slots: g, **make(None))
+@pytest.mark.parametrize(("name", "slot"), [("m", 0.0), ("v", W)])
+def test_slots_that_are_no_functions_are_refused(name, slot):
+    with pytest.raises(TypeError, match=f"slot `{name}` must be a function .* got"):
+        gd.from_rule(lambda g, p, step, *slots: g, **{**TWO, name: slot})
 
 
 def test_a_rule_that_is_no_function_is_refused():

@@ -171,23 +171,21 @@ def test_a_sharded_leaf_is_not_gathered(axes, spec):
 
 def test_next_params_are_rounded_like_the_callers():
     """In one program the f32 view of an iterate has no more bits than the iterate."""
-
-    @jax.jit
-    def both(p, u):
-        new = tree.next_params(p, u)
-        return new, jax.tree.map(lambda x: x.astype(jnp.float32), new)
-
-    p = {
-        "brain": np.array([1.0, -3.0], jnp.bfloat16),
-        "half": np.array([1.0, 3e-5], np.float16),  # the second is subnormal
-        "single": np.array([1.0, 2.0], np.float32),
-    }
+    brain = np.array([1.0, -3.0], jnp.bfloat16)
+    half = np.array([1.0, 3e-5], np.float16)  # the second is subnormal
     u = np.array([1e-4, 1.234e-6], np.float32)
-    new, view = both(p, dict.fromkeys(p, u))
+    p = {"brain": brain, "half": half, "brain, f32": brain, "half, f32": half}
+    us = {"brain": u.astype(brain.dtype), "half": u.astype(half.dtype)}
+    us |= {"brain, f32": u, "half, f32": u}
+    # The view apart: beside the iterate itself XLA may read that.
+    iterate = jax.jit(tree.next_params)(p, us)
+    view = jax.jit(lambda p, u: jax.tree.map(jnp.float32, tree.next_params(p, u)))(
+        p, us
+    )
     for name, x in p.items():
-        caller = (x.astype(np.float32) + u).astype(x.dtype)
-        assert new[name].dtype == x.dtype
-        np.testing.assert_array_equal(new[name], caller)
+        caller = (x.astype(np.float32) + us[name].astype(np.float32)).astype(x.dtype)
+        assert iterate[name].dtype == x.dtype
+        np.testing.assert_array_equal(iterate[name], caller)
         np.testing.assert_array_equal(view[name], caller.astype(np.float32))
     assert view["brain"].tolist() == [1, -3] and view["half"][1] > 3e-5
 
