@@ -66,7 +66,7 @@ def check(
       ...     return state["trace"]
       >>> bad = {"decay": (1.0, float("nan"))}
       >>> report = check(heavy_ball, numbers={"decay": 0.8}, bad=bad, oracle=oracle)
-      <function <lambda> at ...>
+      <lambda>
         1 state fixed by init       holds
         2 numbers are live          holds
       ...

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gdjax._checks import integer
+from gdjax._checks import integer, one_of
 from gdjax.config import Spec, call
 
 
@@ -23,7 +23,7 @@ class ParallelConfig:
 
     def __post_init__(self) -> None:
         integer("devices", self.devices, 0)
-        _one_of("strategy", self.strategy, ("jit", "pmap"))
+        one_of("strategy", self.strategy, ("jit", "pmap"))
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Config:
             if (value := getattr(self, name)) is not None:
                 integer(name, value, 1)
         integer("seed", self.seed, 0)
-        _one_of("dtype", self.dtype, ("float32", "float64"))
+        one_of("dtype", self.dtype, ("float32", "float64"))
         for key in ("data", "parallel", "model", "optimizer", "average"):
             value = getattr(self, key)
             known = isinstance(value, (DataConfig, ParallelConfig))
@@ -79,10 +79,3 @@ def read(config: Mapping[str, Spec]) -> Config:
         for key, value in config.items()
     }
     return call(Config, built, path="config")
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(
-            f"`{name}` must be one of {', '.join(allowed)}, got {value!r}."
-        )

@@ -24,8 +24,8 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraAr
         u = g min(1, max_norm / n),   n = sqrt(sum over all leaves |g|^2)
 
     n and u are right from 1e-37 to 1e37: nothing inside overflows or vanishes (Optax
-    returns zeros for 4 x 1e20). Not clipped means bit for bit
-    unchanged; a norm that is NaN clips nothing.
+    returns zeros for 4 x 1e20). Not clipped means bit for bit unchanged. A norm that is
+    NaN clips nothing; one that is inf leaves zeros, and NaN where the gradient is inf.
 
     Args:
       max_norm: > 0; may be traced.
@@ -53,10 +53,14 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraAr
 
     def update(updates, state, params=None, **extra):
         norm = tree.global_norm(updates)
-        # Its root twice: the factor itself may underflow where the product does not.
-        root = jnp.where(norm > max_norm, jnp.sqrt(max_norm) / jnp.sqrt(norm), 1)
-        updates = tree.map_rule(lambda g: (g * root) * root, updates)
-        kept = jnp.asarray(root * root, state.clip_factor.dtype)
+        factor = jnp.where(norm > max_norm, max_norm / norm, 1)
+        # Its root twice where it might underflow and the product with g does not.
+        limits = jnp.finfo(norm.dtype)
+        small = factor < float(limits.tiny / limits.eps)
+        root = jnp.sqrt(max_norm) / jnp.sqrt(norm)
+        first, second = jnp.where(small, root, factor), jnp.where(small, root, 1)
+        updates = tree.map_rule(lambda g: (g * first) * second, updates)
+        kept = jnp.asarray(factor, state.clip_factor.dtype)
         return updates, ClipByGlobalNormState(norm.astype(kept.dtype), kept)
 
     return optax.GradientTransformationExtraArgs(init, update)

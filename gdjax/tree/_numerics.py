@@ -51,7 +51,7 @@ def global_norm(tree: Tree) -> jax.Array:
     wide = [compute_dtype(leaf.dtype) for leaf in leaves]
     dtype = jnp.result_type(jnp.float32, *map(real_dtype, wide))
 
-    def sum_of_squares(factor=1):
+    def sum_of_squares(factor: jax.typing.ArrayLike = 1):
         total = jnp.zeros([], dtype)
         for leaf, kind in zip(leaves, wide, strict=True):
             for part in _real_parts(leaf.astype(kind)):
