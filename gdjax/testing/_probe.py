@@ -61,6 +61,7 @@ class Subject:
         self.tx = self.build(self.numbers)
         self.run = jax.jit(self.scan)
         self.traces = 0  # of `scan`
+        self._drifts: dict[int, str] = {}  # by tree: what changes under an update
 
     def build(self, numbers: Mapping[str, Any]) -> optax.GradientTransformation:
         return self.make(**numbers) if self.is_factory else self.make
@@ -82,7 +83,9 @@ class Subject:
         """`scan`, compiled; step by step where the state changes under it."""
         numbers = self.live if numbers is None else numbers
         tx, updates = self.build(numbers), []
-        if not changes(tx, params):
+        if id(params) not in self._drifts:  # the same for all live numbers
+            self._drifts[id(params)] = changes(tx, params)
+        if not self._drifts[id(params)]:
             return self.run(numbers, params, grads)
         state = tx.init(params)
         for t in range(STEPS):

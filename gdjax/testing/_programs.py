@@ -21,6 +21,7 @@ from gdjax.testing._probe import (
     gradients,
 )
 from gdjax.testing._report import Broken, NotChecked
+from gdjax.tree import Tree
 
 TOLERANCE = 1e-6  # between two programs of the same arithmetic in f32
 
@@ -57,17 +58,11 @@ def numbers_are_live(subject: Subject) -> None:
         return
     params = subject.uniform
     grads, live = gradients(params), subject.live
-    for name in live:
-        init = lambda x: subject.build({**subject.numbers, name: x}).init(params)
-        try:
-            jax.eval_shape(init, live[name])
-        except Exception as error:
-            raise Broken(
-                f"`{name}` cannot be traced: {first_line(error)}",
-                *sum_of_updates(subject, name),
-                f"f({subject.numbers[name]})",
-            ) from error
-    base = subject.run(live, params, grads)
+    try:
+        base = subject.run(live, params, grads)
+    except Exception:
+        _name_the_constant(subject, params)
+        raise
     traces = subject.traces
     for name, value in subject.numbers.items():
         other = {**live, name: jnp.float32(value / 2)}
@@ -79,6 +74,20 @@ def numbers_are_live(subject: Subject) -> None:
             )
     if subject.traces > traces:
         raise Broken("new numbers compile anew.")
+
+
+def _name_the_constant(subject: Subject, params: Tree) -> None:
+    """Raises Broken for the first number that cannot be traced, if there is one."""
+    for name, value in subject.live.items():
+        init = lambda x: subject.build({**subject.numbers, name: x}).init(params)
+        try:
+            jax.eval_shape(init, value)
+        except Exception as error:
+            raise Broken(
+                f"`{name}` cannot be traced: {first_line(error)}",
+                *sum_of_updates(subject, name),
+                f"f({subject.numbers[name]})",
+            ) from error
 
 
 def _equal(one, two) -> bool:
