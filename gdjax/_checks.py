@@ -55,7 +55,7 @@ def number(name: str, value: Number, allowed: Range) -> Number:
     real = np.issubdtype(array.dtype, np.integer) or jnp.issubdtype(
         array.dtype, jnp.floating
     )
-    if not real or isinstance(value, bool):
+    if not real:
         raise TypeError(f"`{name}` must be a number, got {value!r}.")
     if array.ndim:
         raise ValueError(

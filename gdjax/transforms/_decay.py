@@ -32,7 +32,8 @@ def add_decayed_weights(
         `decay_mask`; where it is False nothing is added. By default all decay.
 
     Returns:
-      A transformation that needs `params` in `update`.
+      A transformation that needs `params` in `update`. Its state is `DecayState`, with
+      and without a mask (Optax wraps it into a `MaskedState`).
 
     Raises:
       ValueError: `weight_decay` is negative or not finite; from `update`, `params` is
