@@ -1,6 +1,7 @@
 """How far a run is: a live bar on a terminal, a few plain lines elsewhere."""
 
 import importlib.util
+import itertools
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,25 +50,15 @@ def _lines(start: int, end: int) -> Show:
 
 @contextmanager
 def _bar(start: int, end: int) -> Iterator[Show]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (
-        TextColumn("step"),
-        MofNCompleteColumn(),
-        BarColumn(bar_width=20),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns) as bar:
+    # 80 columns hold the place, a bar, two metrics and the speed.
+    text = TextColumn("{task.description}")
+    with Progress(MofNCompleteColumn(), BarColumn(bar_width=10), text) as bar:
         task = bar.add_task("", total=end, completed=start)
 
         def show(step: int, metrics: Mapping[str, float], speed: float) -> None:
-            bar.update(task, completed=step, description=_text(metrics, speed))
+            first = dict(itertools.islice(metrics.items(), 2))
+            bar.update(task, completed=step, description=_text(first, speed))
 
         yield show
