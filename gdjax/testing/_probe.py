@@ -153,6 +153,8 @@ class Subject:
     def name(self) -> str:
         if self.source != "make":
             return self.source
+        if not self.is_factory:
+            return f"{self.make.init.__qualname__.partition('.')[0]}, built"
         return getattr(self.make, "__qualname__", "") or repr(self.make)
 
     @functools.cached_property

@@ -113,7 +113,7 @@ def programs_agree(subject: Subject) -> None:
             )
     _vmap_agrees(subject)
     if jax.device_count() == 1:
-        raise NotChecked("sharding: one device")
+        raise NotChecked("one device (jit and vmap agree)")
     _sharding_stays(subject)
 
 

@@ -66,7 +66,7 @@ def bad_input_is_refused(subject: Subject, bad: Mapping[str, Sequence[object]]) 
                 f"assert all(word in said for word in {words}), said",
             )
     if not subject.is_factory:
-        raise NotChecked("numbers: needs the factory")
+        raise NotChecked("needs the factory (bad trees are refused)")
 
 
 def extra_arguments_pass(subject: Subject) -> None:

@@ -169,7 +169,8 @@ def sign_is_kept(subject: Subject) -> None:
     if not inner * sign > 0:
         kind = "direction along" if sign > 0 else "step against"
         raise Broken(
-            f"not a {kind} the gradient: <u, g> = {inner:.3g}.",
+            f"not a {kind} the gradient: <u, g> = {inner:.3g}; a finished optimizer "
+            f"has sign=-1, a link sign=1, got {sign}.",
             *one_update(subject, {"w": params["w"]} if "w" in params else params),
             "u, _ = tx.update(g, tx.init(g), g); assert 0 < sum("
             f"{sign} * float(jnp.vdot(a, b)) for a, b in "
