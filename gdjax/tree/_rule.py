@@ -85,7 +85,8 @@ def _widened(leaf: jax.typing.ArrayLike) -> jax.Array:
     return array.astype(jnp.float32) if small else array
 
 
-def _store(new: jax.Array, old: jax.typing.ArrayLike) -> jax.Array:
+def _store(new: jax.typing.ArrayLike, old: jax.typing.ArrayLike) -> jax.Array:
+    new = new if isinstance(new, jax.Array) else jnp.asarray(new)
     dtype = old.dtype if isinstance(old, jax.Array) else jnp.asarray(old).dtype
     if new.dtype == dtype and not new.weak_type:
         return new

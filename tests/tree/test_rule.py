@@ -201,3 +201,12 @@ def test_parameters_without_a_gradient_are_refused_by_name(leaf, dtype):
     for check in (tree.require_floating, tree.zeros_like):
         with pytest.raises(TypeError, match=f"leaf `layer/1/n` is {dtype}:"):
             check(params)
+
+
+def test_a_rule_may_answer_with_numpy_arrays_and_numbers():
+    assert tree.map_rule(lambda g: np.sign(g), jnp.array([2.0, -3.0])).tolist() == [
+        1,
+        -1,
+    ]
+    one = tree.map_rule(lambda g: 1.0, jnp.float32(5.0))
+    assert one.dtype == jnp.float32 and not one.weak_type and one == 1
