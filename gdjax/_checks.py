@@ -104,12 +104,17 @@ def one_of(argument: str, name: str, allowed: Iterable[str]) -> str:
     """
     allowed = list(allowed)
     if name not in allowed:
-        (nearest,) = difflib.get_close_matches(str(name), allowed, n=1, cutoff=0)
         raise ValueError(
-            f"`{argument}` must be one of {', '.join(allowed)}, got {name!r}; "
-            f"the nearest is {nearest!r}."
+            f"`{argument}` must be one of {', '.join(allowed)}, got {name!r}"
+            f"{nearest(name, allowed)}."
         )
     return name
+
+
+def nearest(name: object, allowed: Iterable[str]) -> str:
+    """The end of a sentence on a wrong name: which right one comes nearest to it."""
+    found = difflib.get_close_matches(str(name), allowed, n=1, cutoff=0)
+    return f"; the nearest is {found[0]!r}" if found else ""
 
 
 class Scheduled:

@@ -1,15 +1,15 @@
 """From plain JSON data to transformations and schedules: calls of named functions."""
 
-import difflib
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar, cast
 
 import optax
 
 from gdjax import averaging, optimizers, schedules, transforms
+from gdjax._checks import nearest
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ def build(spec: Spec, modules: Sequence[types.ModuleType], *, path: str) -> obje
     for module in reversed(modules):
         known |= _functions(module)
     if name not in list(known):
-        raise ValueError(f"`{path}.name`: {name!r} is unknown{_near(name, known)}.")
+        raise ValueError(f"`{path}.name`: {name!r} is unknown{nearest(name, known)}.")
     return call(known[name], arguments, path=path)
 
 
@@ -150,7 +150,7 @@ def call(
         if key not in named and not takes_any:
             name = getattr(function, "func", function).__name__
             raise ValueError(
-                f"`{path}.{key}` is no argument of `{name}`{_near(key, named)}."
+                f"`{path}.{key}` is no argument of `{name}`{nearest(key, named)}."
             )
     for key, parameter in named.items():
         if parameter.default is parameter.empty and key not in arguments:
@@ -168,8 +168,3 @@ def _functions(module: types.ModuleType) -> dict[str, Callable[..., object]]:
         for name, value in vars(module).items()
         if isinstance(value, kinds) and not name.startswith("_")
     }
-
-
-def _near(name: object, allowed: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(str(name), allowed, n=1, cutoff=0)
-    return f"; the nearest is {nearest[0]!r}" if nearest else ""

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 
 from gdjax.testing import _programs, _refusals, _values
+from gdjax.testing._code import first_line
 from gdjax.testing._oracle import follows_the_oracle
 from gdjax.testing._probe import IMPORTS, Subject
 from gdjax.testing._report import LAWS, Broken, NotChecked, Outcome, Report
@@ -100,9 +101,9 @@ def check(
             lines = broken.lines or _again(subject, law, decays)
             outcomes[law] = Outcome("broken", str(broken), "\n".join(lines))
         except Exception as error:  # somebody's transformation may raise anything
-            first = str(error).strip().partition("\n")[0]
+            sentence = f"{type(error).__name__}: {first_line(error)}"
             lines = "\n".join(_again(subject, law, decays))
-            outcomes[law] = Outcome("broken", f"{type(error).__name__}: {first}", lines)
+            outcomes[law] = Outcome("broken", sentence, lines)
     report = Report(subject.name, outcomes)
     print(report)
     return report

@@ -1,9 +1,8 @@
-"""What `debug=True` looks at: whether the leaves of a step are sound, and which not."""
+"""What `debug=True` asserts with chex: each step's leaves are finite, its `nu` >= 0."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -13,49 +12,47 @@ from gdjax import tree
 from gdjax.training._state import TrainState
 
 
-class Check(NamedTuple):
-    sentence: str  # what is wrong where it fails
-    holds: Callable[[jax.Array], jax.Array]
-    leaf: jax.Array
+class Evidence(NamedTuple):
+    """What a step made, in the order in which a fault spreads."""
+
+    gradients: optax.Updates
+    updates: optax.Updates
+    state: TrainState
 
 
-def health(
-    grads: optax.Updates, updates: optax.Updates, state: TrainState
-) -> jax.Array:
-    """bool[number of checks]: which hold, in the order in which a fault spreads."""
-    checks = _checks(grads, updates, state)
-    return jnp.stack([check.holds(check.leaf) for check in checks])
-
-
-def raise_if_unsound(sound: jax.Array, state: TrainState) -> None:
-    """Raises for the first check that failed in a call that ended at `state`.
+def assert_sound(evidence: Evidence, last: int, *, stacked: bool) -> None:
+    """Raises for the first leaf of the first step that is not what it must be.
 
     Args:
-      sound: bool[checks] or bool[steps, checks], from `health`.
-      state: the state after the call.
+      evidence: of a call; with `stacked`, each leaf has a first axis of steps.
+      last: the last step of the call, counted after the update.
 
     Raises:
-      FloatingPointError: with the leaf's path and the step, counted after the update.
+      FloatingPointError: with the leaf's path and the step.
     """
-    table = np.atleast_2d(np.asarray(sound))
-    if table.all():
-        return
-    row, column = np.argwhere(~table)[0]
-    step = int(state.step) - len(table) + int(row) + 1
-    # Gradients and updates have the names of the parameters.
-    sentences = [c.sentence for c in _checks(state.params, state.params, state)]
-    raise FloatingPointError(f"{sentences[column]} at step {step}.")
+    import chex
 
-
-def _checks(
-    grads: optax.Updates, updates: optax.Updates, state: TrainState
-) -> Iterator[Check]:
-    for what, values in (("gradients", grads), ("updates", updates), ("state", state)):
-        for path, leaf in tree_leaves_with_path(values):
-            if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-                continue
-            name = f"{what}: `{tree.path_name(path)}`"
-            finite = lambda x: jnp.all(jnp.isfinite(x))
-            yield Check(f"{name} is not finite", finite, leaf)
+    leaves = [
+        (what, path, leaf)
+        for what, values in evidence._asdict().items()
+        for path, leaf in tree_leaves_with_path(values)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    ]
+    rows = [np.asarray(leaf if stacked else leaf[None]) for _, leaf, _ in leaves]
+    first = last - len(rows[0]) + 1
+    for step in range(first, last + 1):
+        for (what, path, _), row in zip(leaves, rows, strict=True):
+            name, value = f"{what}: `{tree.path_name(path)}`", row[step - first]
+            sentence = f"{name} is not finite at step {step}."
+            _assert(chex.assert_tree_all_finite, value, sentence)
             if what == "state" and GetAttrKey("nu") in path:
-                yield Check(f"{name} is negative", lambda x: ~jnp.any(x < 0), leaf)
+                least = float(value.min(initial=np.inf))
+                sentence = f"{name} is negative at step {step}."
+                _assert(chex.assert_scalar_non_negative, least, sentence)
+
+
+def _assert(assertion: Callable, value: object, sentence: str) -> None:
+    try:
+        assertion(value)
+    except AssertionError as error:
+        raise FloatingPointError(sentence) from error

@@ -8,7 +8,7 @@ import optax
 
 from gdjax._checks import integer
 from gdjax.parallel import Plan
-from gdjax.training._health import raise_if_unsound
+from gdjax.training._health import assert_sound
 from gdjax.training._state import TrainState
 from gdjax.training._supervised import Batch, LossFn, Metrics
 from gdjax.training._update import Report, make_update, scanned
@@ -21,7 +21,7 @@ class TrainStep:
     Attributes:
       steps_per_call: with 1, `batch` is one batch and metrics are scalars; with k, all
         leaves of `batch` have a first axis of 1 to k steps, and metrics have it too.
-      run: what is called; its second result may hold the checks of `debug`.
+      run: what is called; its second result holds the evidence of `debug`.
     """
 
     steps_per_call: int
@@ -35,9 +35,10 @@ class TrainStep:
                     f"`batch` must stack 1 to {self.steps_per_call} batches along a "
                     f"new first axis, got first axes of {sorted(given)}."
                 )
-        state, (metrics, sound) = self.run(state, batch)
-        if sound is not None:
-            raise_if_unsound(sound, state)
+        state, (metrics, evidence) = self.run(state, batch)
+        if evidence is not None:
+            stacked = self.steps_per_call > 1
+            assert_sound(evidence, int(state.step), stacked=stacked)
         return state, metrics
 
 
@@ -68,7 +69,8 @@ def make_train_step(
       steps_per_call: steps in one program (a scan), >= 1: saves the cost of a call,
         which dominates for small models. `batch` then stacks up to so many batches.
       debug: raises at the call when a gradient, an update or the state is not finite,
-        or a second moment (a field named `nu`) is negative. Waits for every call.
+        or a second moment (a field named `nu`) is negative, as chex asserts it. Waits
+        for every call, which returns these trees for each of its steps.
 
     Returns:
       The step. It donates the state: use the one that it returns.

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import optax
 
 from gdjax import tree
-from gdjax.training._health import health
+from gdjax.training._health import Evidence
 from gdjax.training._state import TrainState
 from gdjax.training._supervised import Batch, LossFn, Metrics
 
-# Metrics, and for debugging whether each leaf is sound (None otherwise).
-Report: TypeAlias = tuple[Metrics, jax.Array | None]
+# Metrics, and for debugging what the step made (None otherwise).
+Report: TypeAlias = tuple[Metrics, Evidence | None]
 Update: TypeAlias = Callable[[TrainState, Batch], tuple[TrainState, Report]]
 
 
@@ -67,7 +67,7 @@ def make_update(
                 "the optimizer": tree.metrics(opt_state),
             }
         )
-        return new, (metrics, health(grads, updates, new) if debug else None)
+        return new, (metrics, Evidence(grads, updates, new) if debug else None)
 
     return update
 
