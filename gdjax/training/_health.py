@@ -38,7 +38,8 @@ def assert_sound(evidence: Evidence, last: int, *, stacked: bool) -> None:
         for path, leaf in tree_leaves_with_path(values)
         if jnp.issubdtype(leaf.dtype, jnp.inexact)
     ]
-    rows = [np.asarray(leaf if stacked else leaf[None]) for _, leaf, _ in leaves]
+    arrays = [np.asarray(leaf) for _, _, leaf in leaves]
+    rows = arrays if stacked else [array[None] for array in arrays]
     first = last - len(rows[0]) + 1
     for step in range(first, last + 1):
         for (what, path, _), row in zip(leaves, rows, strict=True):
