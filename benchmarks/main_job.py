@@ -1,18 +1,24 @@
-"""Steps a second of the digits job: ours, Flax and Optax the usual way, and torch.
+"""Steps a second of the digits job against peers, and what its records cost it.
 
 python benchmarks/main_job.py
 
-The same model (64-128-128-10, ReLU), batches of 64 and optimizer (clip by global norm,
-AdamW, warm-up and cosine) for all; contenders run in turn, medians over pairs with the
-middle half of the ratios in brackets. torch takes part where it is installed.
+Peers: Flax and Optax the usual way, and torch where it is installed; the same model
+(64-128-128-10, ReLU), batches of 64 and optimizer (clip by global norm, AdamW, warm-up
+and cosine) for all. Records: `fit` with rows of metrics in files every 10 steps, and
+with checkpoints, against a bare loop over the same calls, at the width of
+`configs/digits_mlp.py`. Contenders run in turn; medians over pairs with the middle half
+of the ratios in brackets.
 """
 
 import importlib.util
 import itertools
 import math
+import tempfile
+import time
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from _timing import paired, spread
 from flax import nnx
@@ -20,18 +26,25 @@ from flax import nnx
 import gdjax as gd
 
 PAIRS, STEPS, WIDTH, BATCH, PER_CALL = 9, 1000, 128, 64, 25
+WIDE, MORE, SAVES, IN_FLIGHT = 256, 4000, 8, 8
 PEAK, WARMUP, WHOLE, END = 2e-3, 150, 1500, 4e-4
 DECAY = 1e-2
 
 
-def ours(source):
-    model = gd.models.mlp([WIDTH, WIDTH, 10])
+def job(source, width):
+    model = gd.models.mlp([width, width, 10])
     rate = gd.warmup_cosine_decay_schedule(0.0, PEAK, WARMUP, WHOLE, END)
     adamw = gd.adamw(rate, weight_decay=DECAY)
     tx = gd.chain(gd.clip_by_global_norm(1.0), adamw)
     loss_fn = gd.training.supervised(model, "cross_entropy")
     step = gd.training.make_train_step(loss_fn, tx, steps_per_call=PER_CALL)
-    state = gd.training.init_state(model, tx, jax.random.key(0), source.batch(0).inputs)
+    key, inputs = jax.random.key(0), source.batch(0).inputs
+    return step, lambda: gd.training.init_state(model, tx, key, inputs)
+
+
+def ours(source):
+    step, init = job(source, WIDTH)
+    state = init()
 
     def run():
         nonlocal state
@@ -125,15 +138,76 @@ def torch_fused(source):
     return run
 
 
+def records(source):
+    """The bare loop, `fit` with rows, and `fit` with rows and checkpoints."""
+    step, init = job(source, WIDE)
+    start = init()
+    saving = []  # seconds that each save took from the loop's thread
+
+    class Timed(gd.training.Checkpoints):
+        def copy(self, *args):
+            return self._timed(super().copy, *args)
+
+        def write(self, *args, **options):
+            return self._timed(super().write, *args, **options)
+
+        def _timed(self, function, *args, **options):
+            before = time.perf_counter()
+            result = function(*args, **options)
+            saving.append(time.perf_counter() - before)
+            return result
+
+    def bare():
+        state, waiting = jax.tree.map(jnp.copy, start), []
+        for first in range(0, MORE, PER_CALL):
+            batches = [source.batch(first + i) for i in range(PER_CALL)]
+            stacked = jax.tree.map(lambda *x: np.stack(x), *batches)
+            state, metrics = step(state, stacked)
+            waiting.append(metrics)
+            if len(waiting) > IN_FLIGHT:
+                jax.block_until_ready(waiting.pop(0))
+        return state
+
+    def fit(directory, **options):
+        with gd.training.Rows(directory) as rows:
+            return gd.fit(
+                step,
+                jax.tree.map(jnp.copy, start),
+                source,
+                num_steps=MORE,
+                log_every=10,
+                log=rows,
+                progress=False,
+                **options,
+            ).state
+
+    def with_rows():
+        with tempfile.TemporaryDirectory() as directory:
+            return fit(directory)
+
+    def with_saves():
+        with tempfile.TemporaryDirectory() as directory:
+            checkpoints = Timed(directory, every_steps=MORE // SAVES)
+            checkpoints.wait()
+            return fit(directory, checkpoints=checkpoints)
+
+    return bare, with_rows, with_saves, saving
+
+
 def main() -> None:
     train = gd.data.load("digits").train
     source = gd.data.source(train, BATCH, seed=0)
+    print(f"jax {jax.__version__}, {jax.devices()[0].device_kind}\n")
+    print_peers(source)
+    print_records(source)
+
+
+def print_peers(source) -> None:
     mine = ours(source)
     peers = {"flax nnx.jit + optax": flax_and_optax(source)}
     if importlib.util.find_spec("torch"):
         peers["torch, AdamW fused"] = torch_fused(source)
     jax.block_until_ready(mine())
-    print(f"jax {jax.__version__}, {jax.devices()[0].device_kind}; steps a second\n")
     print("| peer | ours (`fit`, rows each 25 steps) | peer | times as fast |")
     print("|---|---|---|---|")
     for name, peer in peers.items():
@@ -144,6 +218,21 @@ def main() -> None:
             f"| {name} | {STEPS / seconds:,.0f} | {STEPS / theirs:,.0f} "
             f"| {spread(faster)} |"
         )
+
+
+def print_records(source) -> None:
+    bare, with_rows, with_saves, saving = records(source)
+    for contender in (bare, with_rows, with_saves):
+        jax.block_until_ready(contender())
+    _, seconds, ratios = paired(with_rows, bare, PAIRS)
+    print(f"\nbare loop at width {WIDE}: {MORE / seconds:,.0f} steps a second")
+    print(f"rows every 10 steps: {spread(ratios)} of the bare loop")
+    saving.clear()
+    with_all, without, ratios = paired(with_saves, with_rows, PAIRS)
+    print(f"{SAVES} saves in {MORE} steps: {spread(ratios)} of the same without")
+    mean, most = sum(saving) / (PAIRS * SAVES), max(saving)
+    print(f"a save in the loop's thread: {1e3 * mean:.2f} ms, at most {1e3 * most:.2f}")
+    print(f"a save on all cores together: {1e3 * (with_all - without) / SAVES:.1f} ms")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def get_config() -> ConfigDict:
                 "init_value": 0.0,
                 "peak_value": learning_rate,
                 "warmup_steps": num_steps // 10,
-                "decay_steps": num_steps,
+                # An entry of its own: to change it leaves num_steps as it is.
+                "decay_steps": num_steps.identity(),
                 "end_value": learning_rate * 0.5,
             },
             "clip": {"name": "clip_by_global_norm", "max_norm": 1.0},

@@ -20,6 +20,7 @@ from gdjax import (
     tree,
 )
 from gdjax.averaging import averaged_params, swa
+from gdjax.config import describe
 from gdjax.optimizers import adam, adamw, sgd
 from gdjax.schedules import constant_schedule, warmup_cosine_decay_schedule
 from gdjax.training import (
@@ -40,9 +41,12 @@ from gdjax.transforms import (
     clip_by_global_norm,
     decay_mask,
     from_rule,
+    hand_evaluation,
     identity,
     masked,
     named_chain,
+    partition_by_path,
+    reduce_on_plateau,
     scale_by_adam,
     scale_by_learning_rate,
     trace,
@@ -66,9 +70,11 @@ __all__ = [
     "constant_schedule",
     "data",
     "decay_mask",
+    "describe",
     "diagnostics",
     "fit",
     "from_rule",
+    "hand_evaluation",
     "identity",
     "init_state",
     "make_eval_step",
@@ -80,6 +86,8 @@ __all__ = [
     "named_chain",
     "optimizers",
     "parallel",
+    "partition_by_path",
+    "reduce_on_plateau",
     "run",
     "scale_by_adam",
     "scale_by_learning_rate",

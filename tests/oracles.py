@@ -66,3 +66,27 @@ def swa_of_sgd(g, p, s, t, learning_rate):
 def heavy_ball_rule(g, p, s, t, decay):
     s["velocity"] = decay * s.get("velocity", 0) + g
     return s["velocity"]
+
+
+def plateau(g, p, s, t, factor, rtol, atol, min_scale=1e-3, stop_below=5e-3, better=1):
+    """Patience 1, cooldown 1, of the gradient's first number; better is -1 for max."""
+    if t == 1:
+        s.update(scale=1.0, best_value=better * np.inf, stop=0.0)
+        s.update(plateau_count=0, cooldown_count=0, count=0, avg_value=np.float64(0))
+    value, best = g[0].real, s["best_value"]
+    margin = atol + rtol * abs(best) if np.isfinite(best) else 0.0
+    improved = value < best - margin if better == 1 else value > best + margin
+    if improved:
+        s["best_value"] = value
+    if s["cooldown_count"] > 0:
+        s["cooldown_count"] -= 1
+    elif not improved:
+        s["scale"] = max(factor * s["scale"], min_scale)
+        s["cooldown_count"] = 1
+    s["stop"] = max(s["stop"], float(s["scale"] < stop_below))
+    return s["scale"] * g
+
+
+def two_groups(g, p, s, t, decay, weight_decay):
+    s["heavy"] = decay * s.get("heavy", 0) + g
+    return s["heavy"] + 2 * (g + weight_decay * p)

@@ -2,7 +2,9 @@
 
 import functools
 
+import jax
 import jax.numpy as jnp
+import optax
 import oracles
 
 import gdjax as gd
@@ -29,11 +31,42 @@ def swa(learning_rate, start_step=3, every=2):
     return gd.swa(gd.sgd(learning_rate), start_step, every)
 
 
+def plateau(factor=0.1, rtol=1e-4, atol=0.0, min_scale=1e-3, stop_below=5e-3, **more):
+    """It watches the first number of the gradient, as nobody passes a value."""
+    more = dict(patience=1, cooldown=1, min_scale=min_scale) | more
+    tx = gd.reduce_on_plateau(
+        factor, rtol=rtol, atol=atol, stop_below=stop_below, **more
+    )
+
+    def update(g, state, params=None, **extra):
+        numbers = [x.ravel()[0].real for x in jax.tree.leaves(g) if x.size]
+        value = numbers[0] if numbers else 0.0
+        return tx.update(g, state, params, value=value, **extra)
+
+    return optax.GradientTransformationExtraArgs(tx.init, update)
+
+
+def two_groups(decay, weight_decay, partition=gd.partition_by_path):
+    """Every tree twice, a copy for each group: so both have parameters in any tree."""
+    heavy, light = gd.trace(decay), gd.add_decayed_weights(weight_decay)
+    tx = partition([("^heavy", heavy), ("", light)])
+    twice = lambda x: None if x is None else {"heavy": x, "light": x}
+
+    def update(g, state, params=None, **extra):
+        u, state = tx.update(twice(g), state, twice(params), **extra)
+        return jax.tree.map(lambda a, b: a + 2 * b, u["heavy"], u["light"]), state
+
+    return optax.GradientTransformationExtraArgs(lambda p: tx.init(twice(p)), update)
+
+
 def entry(make, oracle, numbers, bad=None, **more):
     return dict(make=make, oracle=oracle, numbers=numbers, bad=bad or {}, **more)
 
 
 nesterov = functools.partial(gd.trace, nesterov=True)
+PLATEAU = dict(factor=0.7, rtol=0.75, atol=0.03, min_scale=0.4, stop_below=0.45)
+OPEN = (0.0, *UNIT)  # refused where (0, 1) is allowed
+NO_INTEGER = (-1, 1.5, True, "x", None, 2**31, jnp.float32(1), jnp.ones(2, int))
 nadam = functools.partial(gd.scale_by_adam, nesterov=True)
 CHECKS = {
     "add_decayed_weights": entry(
@@ -50,6 +83,33 @@ CHECKS = {
         dict(max_norm=(0.0, *SIZE)),
     ),
     "from_rule": entry(heavy_ball, oracles.heavy_ball_rule, dict(decay=0.8)),
+    "partition_by_path": entry(
+        two_groups,
+        oracles.two_groups,
+        dict(decay=0.8, weight_decay=0.1),
+        decays=True,
+    ),
+    "reduce_on_plateau": entry(
+        plateau,
+        oracles.plateau,
+        PLATEAU,
+        dict(
+            factor=OPEN,
+            patience=(0, *NO_INTEGER),
+            rtol=UNIT,
+            atol=SIZE,
+            cooldown=NO_INTEGER,
+            accumulation_size=(0, *NO_INTEGER),
+            min_scale=(1.1, 0.45, *SIZE),
+            stop_below=(0.0, 1.1, 0.4, NAN, "x"),
+            mode=("maximum", None),
+        ),
+    ),
+    "reduce_on_plateau, max": entry(
+        functools.partial(plateau, mode="max"),
+        functools.partial(oracles.plateau, better=-1),
+        dict(factor=0.7, rtol=0.01, atol=8e-3, min_scale=0.6, stop_below=0.65),
+    ),
     "scale_by_adam": entry(gd.scale_by_adam, oracles.adam, ADAM, BAD_ADAM),
     "scale_by_adam, Nesterov": entry(nadam, oracles.nadam, ADAM, BAD_ADAM),
     "scale_by_learning_rate": entry(

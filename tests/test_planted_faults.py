@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 import oracles
 import pytest
-from registry import ADAM, BAD_ADAM, NAN, RATE, UNIT
+from registry import ADAM, BAD_ADAM, NAN, PLATEAU, RATE, UNIT, plateau, two_groups
 
 import gdjax as gd
 from gdjax import tree
@@ -91,6 +91,42 @@ def nan_from_large_squares(decay):
     return trace_with(lambda u: u * jnp.square(u) / jnp.square(u))(decay)
 
 
+def plateau_with(rule):
+    """The plateau of the registry with each new state passed through `rule`."""
+
+    def factory(factor, rtol, atol, min_scale, stop_below):
+        good = plateau(factor, rtol, atol, min_scale, stop_below)
+
+        def update(g, s, params=None, **extra):
+            u, new = good.update(g, s, params, **extra)
+            return u, rule(s, new)
+
+        return Transform(good.init, update)
+
+    return factory
+
+
+def no_cooldown(old, new):
+    return new._replace(cooldown_count=jnp.zeros_like(new.cooldown_count))
+
+
+def follows_what_is_worse(old, new):
+    return new._replace(best_value=jnp.where(new.cooldown_count > 0, 0, new.best_value))
+
+
+def optax_partition(groups):
+    (_, heavy), (_, light) = groups
+    label = lambda x: {key: jax.tree.map(lambda _: key, x[key]) for key in x}
+    return optax.partition({"heavy": heavy, "light": light}, label)
+
+
+def groups_exchanged(decay, weight_decay):
+    exchange = lambda groups: gd.partition_by_path(
+        [("^light", groups[0][1]), groups[1]]
+    )
+    return two_groups(decay, weight_decay, exchange)
+
+
 def integers_pass(decay):
     good = gd.trace(decay)
 
@@ -105,6 +141,10 @@ def integers_pass(decay):
 TRACE = dict(numbers=dict(decay=0.8), oracle=oracles.trace, bad=dict(decay=UNIT))
 ADAMS = dict(numbers=ADAM, oracle=oracles.adam, bad=BAD_ADAM)
 SWA = dict(numbers=dict(learning_rate=0.1), oracle=oracles.swa_of_sgd, sign=-1)
+STAYS = dict(numbers=PLATEAU, oracle=oracles.plateau)
+GROUPS = dict(
+    numbers=dict(decay=0.8, weight_decay=0.1), oracle=oracles.two_groups, decays=True
+)
 unshard = lambda s: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), s)
 share = lambda s: (s, s)
 rescale = lambda u: u * (1 if isinstance(u, jax.core.Tracer) else 1.01)
@@ -147,6 +187,14 @@ FAULTS = {
     "last bits": (8, trace_with(lambda u: u * (1 + 1e-9)), TRACE),
     "an average follows between samples": (8, swa_with(follows_between_samples), SWA),
     "an average has wrong weights": (8, swa_with(weights_the_last_too_much), SWA),
+    "a plateau without its cooldown": (8, plateau_with(no_cooldown), STAYS),
+    "a plateau forgets the best": (8, plateau_with(follows_what_is_worse), STAYS),
+    "a group gets the other's parameters": (8, groups_exchanged, GROUPS),
+    "groups that refuse a `None` gradient": (
+        4,
+        lambda decay, weight_decay: two_groups(decay, weight_decay, optax_partition),
+        GROUPS,
+    ),
     "flipped sign": (9, trace_with(jnp.negative), TRACE),
 }
 

@@ -1,11 +1,16 @@
-"""The README's Python runs as it stands there, and is as short as promised."""
+"""What the README shows runs as it stands there: its Python, and its commands."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
@@ -24,3 +29,52 @@ def test_examples_of_the_readme(block, capsys):
     else:
         assert float(names["loss"](names["params"])) < 1e-2
         assert "learning_rate" in said
+
+
+def test_what_a_run_writes_how_to_resume_how_to_change_anything(tmp_path):
+    _, _, section = README.partition("\n## What a run writes, how to resume, how to")
+    section, _, _ = section.partition("\n## ")
+    section, _, _ = section.partition("\nAs a library: ")
+    for name in ("experiments", "configs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    ran = [
+        subprocess.run(
+            ["bash", "-e", "-c", block],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        for block in re.findall(r"```sh\n(.*?)```", section, re.S)
+    ]
+    first, more, changed = ran
+    assert (first.returncode, first.stderr) == (0, ""), first
+    *_, listed = re.findall(r"^ls runs/a +# (.*)$", section, re.M)
+    assert first.stdout.split()[-7:] == listed.split()
+    record = json.loads((tmp_path / "runs/a/config.json").read_text())["provenance"]
+    for word, key in (
+        ("versions", "versions"),
+        ("git commit", "commit"),
+        ("digest of the data", "data"),
+        ("device", "device"),
+        ("command", "command"),
+    ):
+        assert word in section and key in record
+
+    assert (more.returncode, more.stderr) == (0, ""), more
+    assert "resumed from step 200, " in more.stdout
+    assert more.stdout.endswith("stopped  num_steps at step 300 of 300\n")
+
+    *_, last = changed.stdout.splitlines()
+    assert re.match(r"stopped  (converged at step \d+|num_steps at step 400)", last)
+    with open(tmp_path / "runs/b/metrics.jsonl") as lines:
+        assert "plateau_scale" in json.loads(lines.readline())
+    assert (changed.returncode, changed.stderr) == (
+        2,
+        "error: `config.optimizer.b1` must lie in [0, 1), got 1.5.\n",
+    )

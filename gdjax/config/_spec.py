@@ -1,44 +1,46 @@
-"""From plain JSON data to transformations and schedules: calls of named functions."""
+"""From plain JSON data to transformations and schedules."""
 
-import functools
-import inspect
-import types
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias, TypeVar, cast
+from collections.abc import Mapping
+from typing import cast
 
+import jax
+import jax.numpy as jnp
 import optax
 
-from gdjax import averaging, optimizers, schedules, transforms
-from gdjax._checks import nearest
-
-T = TypeVar("T")
-
-# JSON data; in place of a part of it, what that part would build may stand.
-Spec: TypeAlias = object
-
-_MODULES = (optimizers, averaging, transforms, schedules, optax)
+from gdjax.config._build import Spec, build
+from gdjax.config._call import MISTAKES, at
+from gdjax.config._types import shown
+from gdjax.schedules import constant_schedule
 
 
 def optimizer_from_spec(
-    spec: Spec, *, path: str = "optimizer"
+    spec: Spec, params: optax.Params | None = None, *, path: str = "optimizer"
 ) -> optax.GradientTransformationExtraArgs:
     """The transformation that JSON data describes.
 
-    A dict with a "name" is a call of the function of that name, in gdjax or else in
-    Optax, with the dict's other entries as its arguments. They are built in the same
-    way, so a schedule may stand where a number is expected, and an optimizer inside its
-    wrapper. A list of transformations is their `chain`.
+        {"name": "sgd", "learning_rate": 0.1}         a call of the function `sgd`
+        [spec, spec, ...]                             `chain` of what these describe
+        {"groups": [["bias$", spec], ["", spec]]}     `partition_by_path` of them
+        {"function": "decay_mask"}                    the function itself, not called
+
+    Names are those of gdjax, or else of Optax. Arguments are built in the same way, so
+    a schedule may stand where a number is expected, and an optimizer inside its
+    wrapper. "function" is for arguments such as `mask`; the other entries of its dict
+    are bound to it (`functools.partial`).
 
     Args:
       spec: the data. Parts of it may already be built: a schedule, an optimizer.
+      params: the parameters, or their shapes and dtypes, for which `init` must succeed;
+        nothing is computed. By default that is not tried.
       path: what the data is called in messages.
 
     Returns:
       The transformation.
 
     Raises:
-      ValueError: a name or an argument does not exist, an argument is refused, or the
-        result is no transformation; with the dotted path and the nearest right name.
+      ValueError: a name or an argument does not exist, is missing, of a wrong type or
+        refused, a number is not finite, the result is no transformation, or its `init`
+        refuses `params`; with the dotted path and the nearest right name.
 
     Example:
       >>> clip = {"name": "clip_by_global_norm", "max_norm": 1.0}
@@ -46,14 +48,25 @@ def optimizer_from_spec(
       >>> tx = optimizer_from_spec([clip, {"name": "sgd", "learning_rate": rate}])
       >>> print(tx.update(jnp.array([3.0, 4.0]), tx.init(jnp.ones(2)))[0])
       [-0.3 -0.4]
-      >>> optimizer_from_spec({"name": "sgd", "learning_rat": 0.1})
+      >>> optimizer_from_spec([clip, {"name": "sgd", "learning_rat": 0.1}])
       Traceback (most recent call last):
-      ValueError: `optimizer.learning_rat` is no argument of `sgd`; the nearest is ...
+      ValueError: `optimizer.1.learning_rat` is no argument of `sgd`; the nearest is ...
     """
-    built = build(spec, _MODULES, path=path)
-    if not isinstance(built, optax.GradientTransformation):
-        raise ValueError(f"`{path}` must describe a transformation, got {spec!r}.")
-    return optax.with_extra_args_support(built)
+    if isinstance(spec, list) and spec:
+        links = [
+            optimizer_from_spec(link, params, path=f"{path}.{i}")
+            for i, link in enumerate(spec)
+        ]
+        return optax.with_extra_args_support(optax.chain(*links))
+    tx = build(spec, path=path)
+    if not isinstance(tx, optax.GradientTransformation):
+        raise _refusal(spec, path, "transformation")
+    if params is not None:
+        try:
+            jax.eval_shape(tx.init, params)
+        except MISTAKES as error:
+            raise at(path, error, _keys(spec)) from error
+    return optax.with_extra_args_support(tx)
 
 
 def schedule_from_spec(spec: Spec, *, path: str = "schedule") -> optax.Schedule:
@@ -67,104 +80,47 @@ def schedule_from_spec(spec: Spec, *, path: str = "schedule") -> optax.Schedule:
       step -> value.
 
     Raises:
-      ValueError: as `optimizer_from_spec`.
+      ValueError: as `optimizer_from_spec`; or the result is no function from a step to
+        a scalar.
 
     Example:
       >>> print(schedule_from_spec({"name": "constant_schedule", "value": 0.1})(0))
       0.1
     """
-    built = build(spec, _MODULES, path=path)
-    if isinstance(built, (int, float)) and not isinstance(built, bool):
-        return schedules.constant_schedule(built)
-    if not callable(built):
-        raise ValueError(f"`{path}` must describe a schedule, got {spec!r}.")
-    return cast(optax.Schedule, built)
+    schedule = build(spec, path=path)
+    if isinstance(schedule, (int, float)) and not isinstance(schedule, bool):
+        return constant_schedule(schedule)
+    if not callable(schedule):
+        raise _refusal(spec, path, "schedule")
 
+    def value(step: jax.Array) -> jax.Array | None:
+        value = cast(optax.Schedule, schedule)(step)
+        return jnp.asarray(value) if jnp.isscalar(value) else None
 
-def build(spec: Spec, modules: Sequence[types.ModuleType], *, path: str) -> object:
-    """What JSON data describes in terms of the public functions of `modules`.
-
-    Args:
-      spec: a dict with a "name": that function, called with the other entries; a list:
-        what its entries describe, chained if all are transformations; else itself.
-      modules: where names are looked up, the first that has one wins.
-      path: what the data is called in messages.
-
-    Returns:
-      What the function returns.
-
-    Raises:
-      ValueError: a name or an argument does not exist, or an argument is refused.
-
-    Example:
-      >>> model = build({"name": "mlp", "features": [8, 2]}, [gd.models], path="model")
-    """
-    if isinstance(spec, list):
-        parts = [build(x, modules, path=f"{path}.{i}") for i, x in enumerate(spec)]
-        links = [x for x in parts if isinstance(x, optax.GradientTransformation)]
-        return optax.chain(*links) if parts and len(links) == len(parts) else parts
-    if not isinstance(spec, dict):
-        return spec
-    arguments = {
-        key: build(value, modules, path=f"{path}.{key}") for key, value in spec.items()
-    }
-    if "name" not in spec:
-        return arguments
-    name = arguments.pop("name")
-    known = {}
-    for module in reversed(modules):
-        known |= _functions(module)
-    if name not in list(known):
-        raise ValueError(f"`{path}.name`: {name!r} is unknown{nearest(name, known)}.")
-    return call(known[name], arguments, path=path)
-
-
-def call(
-    function: Callable[..., T], arguments: Mapping[str, object], *, path: str
-) -> T:
-    """`function(**arguments)`, with mistakes reported by their place in a config.
-
-    Args:
-      function: or a class: whatever has a signature.
-      arguments: by name.
-      path: what the arguments are called in messages.
-
-    Returns:
-      What the function returns.
-
-    Raises:
-      ValueError: an argument does not exist, is missing or is refused.
-
-    Example:
-      >>> call(pow, {"base": 2, "exp": 3}, path="power")
-      8
-    """
-    parameters = inspect.signature(function).parameters.values()
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    named = {
-        p.name: p
-        for p in parameters
-        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    }
-    for key in arguments:
-        if key not in named and not takes_any:
-            name = getattr(function, "func", function).__name__
-            raise ValueError(
-                f"`{path}.{key}` is no argument of `{name}`{nearest(key, named)}."
-            )
-    for key, parameter in named.items():
-        if parameter.default is parameter.empty and key not in arguments:
-            raise ValueError(f"`{path}.{key}` is missing.")
     try:
-        return function(**arguments)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"`{path}`: {error}") from error
+        made = jax.eval_shape(value, jax.ShapeDtypeStruct((), jnp.int32))
+    except MISTAKES as error:
+        raise at(path, error, _keys(spec)) from error
+    if made is None or not jnp.issubdtype(made.dtype, jnp.number):
+        raise _refusal(spec, path, "schedule")
+    return cast(optax.Schedule, schedule)
 
 
-def _functions(module: types.ModuleType) -> dict[str, Callable[..., object]]:
-    kinds = (types.FunctionType, functools.partial)
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if isinstance(value, kinds) and not name.startswith("_")
-    }
+def _refusal(spec: Spec, path: str, kind: str) -> ValueError:
+    """What to say of data that describes something, but nothing of this kind."""
+    if not isinstance(spec, Mapping):
+        allowed = {
+            "transformation": 'a dict with a "name", a list of such dicts or groups',
+            "schedule": 'a number or a dict with a "name"',
+        }
+        return ValueError(f"`{path}` must be {allowed[kind]}, got {shown(spec)}.")
+    if named := [spec[key] for key in ("name", "function") if key in spec]:
+        return ValueError(
+            f"`{path}` must describe a {kind}, and `{named[0]}` makes none."
+        )
+    others = f", only {', '.join(map(repr, spec))} given" if spec else ""
+    return ValueError(f"`{path}.name` is missing{others}.")
+
+
+def _keys(spec: Spec) -> list[str]:
+    return list(spec) if isinstance(spec, Mapping) else []

@@ -1,29 +1,48 @@
 """What the config of a run must hold, checked before anything is started."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from gdjax._checks import integer, one_of
+import numpy as np
+
+from gdjax._checks import NON_NEGATIVE, POSITIVE, integer, number
 from gdjax.config import Spec, call
+
+_DEEPEST = 50
 
 
 @dataclass(frozen=True)
 class DataConfig:
     name: str  # of a set that `gdjax.data.load` knows
-    batch_size: int | str
+    batch_size: int | Literal["full"]
     split_seed: int = 0
-    remainder: str = "drop"
+    remainder: Literal["drop", "keep"] = "drop"
+
+    def __post_init__(self) -> None:
+        integer("split_seed", self.split_seed, 0)
 
 
 @dataclass(frozen=True)
 class ParallelConfig:
     devices: int = 0  # 0: one, without a sharding plan
-    strategy: str = "jit"
+    strategy: Literal["jit", "pmap"] = "jit"
 
     def __post_init__(self) -> None:
         integer("devices", self.devices, 0)
-        one_of("strategy", self.strategy, ("jit", "pmap"))
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    every_seconds: float = 30.0
+    every_steps: int | None = None  # instead of every_seconds
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        number("every_seconds", self.every_seconds, NON_NEGATIVE)
+        if self.every_steps is not None:
+            integer("every_steps", self.every_steps, 1)
+        integer("keep", self.keep, 1)
 
 
 @dataclass(frozen=True)
@@ -33,36 +52,48 @@ class Config:
     num_steps: int
     data: DataConfig
     model: Mapping[str, Spec]  # a function of `gdjax.models`
-    optimizer: Mapping[str, Spec]
+    optimizer: Spec  # a dict with a name, a list, groups, or a transformation
     criterion: str = "cross_entropy"
-    schedule: Spec = None  # replaces the optimizer's learning rate
+    schedule: Spec = None  # replaces the learning rate of a named optimizer
     clip: Spec = None  # in front of the optimizer
-    average: Mapping[str, Spec] | None = None  # around it
+    plateau: Spec = None  # behind it: `reduce_on_plateau`
+    average: Mapping[str, Spec] | None = None  # around all of them
     seed: int = 0  # of parameters, dropout and the order of examples
     steps_per_call: int = 1
     log_every: int = 10
     eval_every: int | None = None  # log_every
-    dtype: str = "float32"
+    metric: str | None = None  # that early stopping and plateau watch; validation_loss
+    early_stopping: Mapping[str, Spec] | None = None  # arguments of `EarlyStopping`
+    time_limit: float | None = None  # seconds
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    dtype: Literal["float32", "float64"] = "float32"
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "steps_per_call", "log_every", "eval_every"):
             if (value := getattr(self, name)) is not None:
                 integer(name, value, 1)
+        if self.time_limit is not None:
+            number("time_limit", self.time_limit, POSITIVE)
         integer("seed", self.seed, 0)
-        one_of("dtype", self.dtype, ("float32", "float64"))
-        for key in ("data", "parallel", "model", "optimizer", "average"):
-            value = getattr(self, key)
-            known = isinstance(value, (DataConfig, ParallelConfig))
-            named = isinstance(value, Mapping) and "name" in value
-            if not (known or named or (key == "average" and value is None)):
-                raise ValueError(f"`{key}` must be a dict with a name, got {value!r}.")
+        for name in ("model", "average"):
+            if (value := getattr(self, name)) is not None and "name" not in value:
+                raise ValueError(f"`{name}.name` is missing.")
 
 
-def plain(config: Mapping) -> dict[str, Spec]:
-    """The config as JSON data: references followed, tuples as lists."""
-    to_dict = getattr(config, "to_dict", None)  # of an `ml_collections.ConfigDict`
-    return json.loads(json.dumps(to_dict() if to_dict else dict(config)))
+def plain(config: object) -> dict[str, Spec]:
+    """The config as JSON data: references followed, tuples as lists.
+
+    Without the provenance that a run adds to its `config.json`.
+
+    Raises:
+      ValueError: something in it is no JSON data.
+    """
+    data = _plain(config, "config")
+    if not isinstance(data, dict):
+        raise ValueError(f"`config` must be a dict, got {data!r}.")
+    data.pop("provenance", None)
+    return data
 
 
 def read(config: Mapping[str, Spec]) -> Config:
@@ -71,11 +102,27 @@ def read(config: Mapping[str, Spec]) -> Config:
     Raises:
       ValueError: a key is unknown or missing, or a value is refused.
     """
-    parts = {"data": DataConfig, "parallel": ParallelConfig}
-    built = {
-        key: call(parts[key], value, path=f"config.{key}")
-        if key in parts and isinstance(value, Mapping)
-        else value
-        for key, value in config.items()
-    }
-    return call(Config, built, path="config")
+    return call(Config, config, path="config")
+
+
+def _plain(value: Any, path: str) -> Spec:
+    if path.count(".") > _DEEPEST:
+        raise ValueError(f"`{path[:60]}...` is nested too deeply.")
+    # numpy's scalars and arrays; an `ml_collections.ConfigDict` is no `Mapping`.
+    value = value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
+    if callable(getattr(value, "keys", None)):
+        entries = {}
+        for key in value.keys():
+            if not isinstance(key, str):
+                raise ValueError(f"`{path}` must have strings as keys, got {key!r}.")
+            try:
+                entry = value[key]
+            except Exception as error:  # a placeholder's, for which there is no class
+                raise ValueError(f"`{path}.{key}` is missing: {error}.") from error
+            entries[key] = _plain(entry, f"{path}.{key}")
+        return entries
+    if type(value) in (list, tuple):  # not a transformation, which is a named tuple
+        return [_plain(entry, f"{path}.{i}") for i, entry in enumerate(value)]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ValueError(f"`{path}` must be JSON data, got a {type(value).__name__}.")

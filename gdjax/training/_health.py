@@ -1,4 +1,4 @@
-"""What `debug=True` asserts with chex: each step's leaves are finite, its `nu` >= 0."""
+"""Numbers that must be finite: found after a run, asserted by `debug=True` in it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -57,3 +57,19 @@ def _assert(assertion: Callable, value: object, sentence: str) -> None:
         assertion(value)
     except AssertionError as error:
         raise FloatingPointError(sentence) from error
+
+
+def first_bad(state: TrainState) -> str | None:
+    """The path of the first leaf with a bad number, parameters first, if there is one.
+
+    Bad are NaN and infinity, in the optimizer's state NaN alone: a best value so far
+    may start at infinity.
+    """
+    for name in ("params", "model_state", "opt_state"):
+        for path, leaf in tree_leaves_with_path(getattr(state, name)):
+            if jnp.issubdtype(leaf.dtype, jnp.inexact):
+                array = np.asarray(leaf)
+                bad = np.isnan if name == "opt_state" else lambda x: ~np.isfinite(x)
+                if bad(array).any():
+                    return f"{name}/{tree.path_name(path)}"
+    return None

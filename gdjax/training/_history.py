@@ -1,11 +1,13 @@
 """What a run has said so far: metrics of calls as rows, rows as columns."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 import jax
 import numpy as np
+
+from gdjax.tree import Tree
 
 Row: TypeAlias = dict[str, float]
 Columns: TypeAlias = dict[str, list[float]]
@@ -18,23 +20,45 @@ class Call(NamedTuple):
     length: int  # steps made in it
     metrics: Mapping[str, jax.Array]  # scalars, or [length]
     evaluated: Mapping[str, float | jax.Array]  # after its last step; may be empty
+    copied: tuple[int, Tree] | None  # to be saved once its rows are kept
 
+    @property
+    def end(self) -> int:
+        return self.first + self.length
 
-def rows(call: Call) -> Iterator[Row]:
-    """Waits for `call` and gives a row for each of its steps.
+    def ready(self) -> bool:
+        """Whether it is computed."""
+        leaves = jax.tree.leaves((self.metrics, self.evaluated))
+        return all(getattr(leaf, "is_ready", lambda: True)() for leaf in leaves)
 
-    Metrics of the evaluation are in the last of them.
-    """
-    columns = {
-        name: np.atleast_1d(value).tolist()
-        for name, value in jax.device_get(dict(call.metrics)).items()
-    }
-    for place in range(call.length):
-        row: Row = {"step": call.first + place + 1}
-        row |= {name: column[place] for name, column in columns.items()}
-        if place + 1 == call.length:
-            row |= {name: float(value) for name, value in call.evaluated.items()}
-        yield row
+    def rows(self, due: Callable[[int], bool]) -> Iterator[Row]:
+        """Waits, and gives the rows of the steps that are due or have no finite loss.
+
+        Metrics of the evaluation are in the last step's, as `eval_NAME` where the step
+        has a metric of that name.
+        """
+        losses = np.broadcast_to(self.metrics.get("loss", 0.0), self.length)
+        finite = np.isfinite(losses)
+        places = [
+            place
+            for place in range(self.length)
+            if due(self.first + place + 1) or not finite[place]
+        ]
+        if not places:
+            return
+        columns = {
+            name: np.atleast_1d(value).tolist()
+            for name, value in jax.device_get(dict(self.metrics)).items()
+        }
+        for place in places:
+            row: Row = {"step": self.first + place + 1}
+            row |= {name: column[place] for name, column in columns.items()}
+            if place + 1 == self.length:
+                row |= {
+                    f"eval_{name}" if name in self.metrics else name: float(value)
+                    for name, value in self.evaluated.items()
+                }
+            yield row
 
 
 def append(columns: Columns, row: Row) -> Row:
@@ -45,3 +69,11 @@ def append(columns: Columns, row: Row) -> Row:
     for name, column in columns.items():
         column.append(row.get(name, math.nan))
     return {name: column[-1] for name, column in columns.items()}
+
+
+def as_columns(rows: Iterable[Row]) -> Columns:
+    """The columns of all `rows`."""
+    columns: Columns = {"step": []}
+    for row in rows:
+        append(columns, row)
+    return columns

@@ -4,16 +4,22 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 import jax
 import numpy as np
 
-from gdjax._checks import integer
-from gdjax.training._history import Call, Columns, Row, append, rows
+from gdjax._checks import POSITIVE, integer, number
+from gdjax.training._checkpoints import Checkpoints
+from gdjax.training._health import first_bad
+from gdjax.training._history import Call, Columns, Row, append, as_columns
 from gdjax.training._progress import progress as show_progress
+from gdjax.training._signals import stop_requests
 from gdjax.training._state import TrainState
+from gdjax.training._stopping import EarlyStopping
 from gdjax.training._supervised import Batch, Metrics
+from gdjax.training._watch import Saved, Watch
 
 T = TypeVar("T")
 Step: TypeAlias = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
@@ -31,19 +37,38 @@ class Batches(Protocol):
     def batch(self, step: int, /) -> Batch: ...
 
 
+class Log(Protocol):
+    """Where rows are kept beside the history, such as files."""
+
+    def begin(self, step: int, /) -> Sequence[Row]:
+        """Called first: forgets the rows after `step`, returns those up to it."""
+        ...
+
+    def append(self, row: Row, /) -> None: ...
+
+
 class Result(NamedTuple):
     """How a run ended.
 
     Attributes:
-      state: the newest state.
+      state: the newest state; of a complete run the best one, where `stop` restores it.
       history: equally long lists by name: `step` (counted after the update), the
         step's metrics, and the evaluation's (NaN where there was none).
-      stopped: why: "num_steps", or "non-finite loss at step N".
+      stopped: why. A run is complete with "num_steps", "converged at step N" (early
+        stopping) or "plateau at step N" (`reduce_on_plateau` with `stop_below`); other
+        ends are "time_limit", "SIGINT", "SIGTERM" and "non-finite loss at step N",
+        followed by the first bad leaf and the last good checkpoint.
     """
 
     state: TrainState
     history: Columns
     stopped: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing left to do."""
+        ends = ("num_steps", "converged", "plateau", "complete")
+        return self.stopped.startswith(ends)
 
 
 def fit(
@@ -55,38 +80,57 @@ def fit(
     evaluate: Evaluate | None = None,
     log_every: int = 10,
     eval_every: int | None = None,
+    stop: EarlyStopping | None = None,
+    metric: str | None = None,
+    checkpoints: Checkpoints | None = None,
+    time_limit: float | None = None,
     callbacks: Sequence[Callback] = (),
+    log: Log | None = None,
     progress: bool = True,
 ) -> Result:
-    """Trains from the state's step to `num_steps`.
+    """Trains from the state's step to `num_steps`, or until something else ends it.
 
     The history has a row at every multiple of `log_every`, at every evaluation and at
     the last step. A loss that is not finite gets a row too and ends the run. As the
     loop does not wait for the calls that it has just started, that may be noticed up
     to eight calls late; the state is a later one then.
 
+    With `checkpoints` it goes on from the newest of them, if there is one, and the
+    result is that of a run which was never interrupted, bit for bit. Ctrl-C and SIGTERM
+    then end it with a checkpoint; a second one leaves at once.
+
     Args:
       step: `(state, batch) -> (state, metrics)`. Where it has an attribute
         `steps_per_call` = k > 1, it gets up to k batches stacked: fewer in front of an
         evaluation, a callback or a batch of another size. Each new number of them is
         compiled anew: let k divide `log_every` and `eval_every`.
-      state: where to start. A step that donates it makes it unusable.
+      state: where to start. A step that donates it makes it unusable. Where there is a
+        checkpoint, shapes (from `jax.eval_shape`) are enough.
       source: has `batch(step)`.
       num_steps: the value of `state.step` at which to stop, >= 0.
       evaluate: `state -> {name: scalar}`; arrays that are still being computed are
-        waited for later. The first two are printed.
+        waited for later. The first two are printed. A name that the step's metrics
+        have too becomes `eval_NAME` in the history.
       log_every, eval_every: >= 1; `eval_every` is `log_every` by default.
+      stop: early stopping by the evaluations, for which the loop then waits.
+      metric: the evaluation's metric at which `stop` and every `reduce_on_plateau`
+        look; by default the only one, else `validation_loss`, else `loss`.
+      checkpoints: where to save, and how often.
+      time_limit: seconds after which to stop, > 0.
       callbacks: each called as `callback(state, row)` at every row, with the state of
         that very step, for which the loop waits.
+      log: gets the rows too, as soon as they are there; the loop does not wait.
       progress: whether to print: a live bar on a terminal, else some ten lines; and at
-        the end the time to compile, apart from the speed after it.
+        the end why it stopped, and the time to compile, apart from the speed after it.
 
     Returns:
-      The newest state, the history and why the run ended.
+      The state, the history and why the run ended.
 
     Raises:
-      ValueError: a number is out of range.
-      TypeError: it is no integer.
+      ValueError: a number is out of range, there is no such metric, or the checkpoints
+        are of another run.
+      TypeError: a number is none, or no integer.
+      OSError: a checkpoint could not be written, or none of them can be read.
 
     Example:
       >>> model, tx = gd.models.mlp([1]), gd.sgd(0.1)
@@ -103,54 +147,126 @@ def fit(
     eval_every = (
         log_every if eval_every is None else integer("eval_every", eval_every, 1)
     )
-    start = int(state.step)
-    looks = ([eval_every] if evaluate else []) + ([log_every] if callbacks else [])
-    columns: Columns = {"step": []}
+    if time_limit is not None:
+        time_limit = float(number("time_limit", time_limit, POSITIVE))
+    if stop and not evaluate:
+        raise ValueError("`stop` looks at evaluations: `evaluate` must be given too.")
+    watch = Watch(state, stop, metric)
+    now = _first(watch, state, checkpoints, num_steps, progress)
+    now = watch.expect(now) if evaluate else now
+    start = int(now.state.step)
+    columns = as_columns(log.begin(start) if log else ())
     shown: Row = {}
-    pending: deque[Call] = deque()
     clock = _Clock()
 
+    def is_row(at: int) -> bool:
+        evaluated = evaluate is not None and at % eval_every == 0
+        return evaluated or at % log_every == 0 or at == num_steps
+
     def settle(call: Call) -> str | None:
-        """Waits for `call` and keeps its rows; the reason to stop, if there is one."""
-        end = call.first + call.length
-        for row in rows(call):
-            at, finite = row["step"], math.isfinite(row.get("loss", 0))
-            evaluated = call.evaluated and at == end
-            if at % log_every and at != num_steps and finite and not evaluated:
-                continue
-            row = append(columns, row)
+        """Waits for `call`, keeps its rows, then saves it; a reason to stop."""
+        for row in call.rows(is_row):
+            row, at = append(columns, row), int(row["step"])
+            if log:
+                log.append(row)
             for callback in callbacks:
-                callback(state, row)
-            names = ("loss", *list(call.evaluated if evaluated else ())[:2])
+                callback(now.state, row)
+            names = (
+                "loss",
+                *[n for n in row if n.removeprefix("eval_") in call.evaluated][:2],
+            )
             shown.update((name, row[name]) for name in names if name in row)
-            show(int(at), shown, clock.speed(end - start))
-            if not finite:
-                return f"non-finite loss at step {at}"
+            show(at, shown, clock.speed(call.end - start))
+            if not math.isfinite(row.get("loss", 0)):
+                return f"{_BAD} at step {at}"
+        if call.copied is not None and checkpoints:
+            checkpoints.write(*call.copied, good=_is_finite)
         return None
 
-    stopped = None
-    with show_progress(start, num_steps, visible=progress) as show:
-        calls = _calls(
-            source, start, num_steps, getattr(step, "steps_per_call", 1), looks
-        )
-        for batch, first, length in calls:
+    wait_for_rows = bool(callbacks) or watch.may_end
+    looks = ([eval_every] if evaluate else []) + ([log_every] if wait_for_rows else [])
+    per_call = getattr(step, "steps_per_call", 1)
+    pending: deque[Call] = deque()
+    with ExitStack() as stack:
+        request = stack.enter_context(stop_requests(caught=checkpoints is not None))
+        if checkpoints is not None:
+            stack.callback(checkpoints.wait)
+        show = stack.enter_context(show_progress(start, num_steps, visible=progress))
+        stopped = watch.reason(now) if is_row(start) else None
+        for batch, first, length in _calls(source, start, num_steps, per_call, looks):
+            if stopped := stopped or request.name:
+                break
             shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(batch))
-            state, metrics = clock.time(shapes, step, state, batch)
-            end, evaluated = first + length, {}
+            state, metrics = clock.time(shapes, step, now.state, batch)
+            now, end, evaluated = now._replace(state=state), first + length, {}
             if evaluate and (end % eval_every == 0 or end == num_steps):
                 evaluated = clock.time("evaluate", evaluate, state)
-            pending.append(Call(first, length, metrics, evaluated))
-            wait = end == num_steps or (
-                callbacks and (end % log_every == 0 or bool(evaluated))
-            )
-            while len(pending) > (0 if wait else _IN_FLIGHT) and not stopped:
+                now = watch.look(now, evaluated)
+            due = checkpoints is not None and checkpoints.due(end)
+            copied = checkpoints.copy(end, now) if due and checkpoints else None
+            pending.append(Call(first, length, metrics, evaluated, copied))
+
+            wait = is_row(end) if wait_for_rows else bool(stop and evaluated)
+            limit = 0 if wait or end == num_steps else _IN_FLIGHT
+            while pending and not stopped:
+                if len(pending) <= limit and not pending[0].ready():
+                    break
                 stopped = settle(pending.popleft())
-            if stopped:
-                break
+            if wait:
+                stopped = stopped or watch.reason(now)
+            if time_limit is not None and clock.seconds() > time_limit:
+                stopped = stopped or "time_limit"
+        while pending and not (stopped or "").startswith(_BAD):
+            stopped = settle(pending.popleft()) or stopped
+        stopped = stopped or request.name or watch.reason(now) or "num_steps"
+        if checkpoints is not None:
+            if not stopped.startswith(_BAD):
+                checkpoints.save(int(now.state.step), now, good=_is_finite)
+    if stopped.startswith(_BAD):
+        stopped += _evidence(now.state, checkpoints)
     if progress:
-        steps = max(0, int(state.step) - start)
-        print(f"{stopped or f'{steps:,} steps'} in {clock.summary(steps)}", flush=True)
-    return Result(state, columns, stopped or "num_steps")
+        steps = int(now.state.step) - start
+        print(f"{stopped}: {steps:,} steps in {clock.summary(steps)}", flush=True)
+    result = Result(now.state, columns, stopped)
+    return result._replace(state=watch.result(now)) if result.complete else result
+
+
+_BAD = "non-finite loss"
+
+
+def _first(
+    watch: Watch,
+    state: TrainState,
+    checkpoints: Checkpoints | None,
+    num_steps: int,
+    progress: bool,
+) -> Saved:
+    """Where to start: at the newest checkpoint, or at `state` where there is none."""
+    restored = checkpoints.restore(watch.like(state)) if checkpoints else None
+    if not checkpoints or not restored:
+        return watch.first(state)
+    step, saved = restored
+    if step > num_steps:
+        raise ValueError(
+            f"`num_steps` must be >= {step}, the step of the newest checkpoint in "
+            f"{checkpoints.directory}, got {num_steps}."
+        )
+    if progress:
+        print(f"resumed from step {step}, {checkpoints.path(step)}", flush=True)
+    return saved
+
+
+def _is_finite(saved: Saved) -> bool:
+    return first_bad(saved.state) is None
+
+
+def _evidence(state: TrainState, checkpoints: Checkpoints | None) -> str:
+    leaf, steps = first_bad(state), checkpoints.steps() if checkpoints else []
+    where = f"the first bad leaf of step {int(state.step)} is `{leaf}`"
+    newest = f"{checkpoints.path(steps[-1])}" if checkpoints and steps else "none"
+    return (
+        f"; {where if leaf else 'no leaf is bad'}; the last good checkpoint: {newest}"
+    )
 
 
 def _calls(
@@ -197,13 +313,15 @@ class _Clock:
             self._compiling += time.perf_counter() - before
         return result
 
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start
+
     def speed(self, steps: int) -> float:
         """Steps a second, compiling not counted."""
-        return steps / (time.perf_counter() - self._start - self._compiling)
+        return steps / (self.seconds() - self._compiling)
 
     def summary(self, steps: int) -> str:
-        seconds = time.perf_counter() - self._start
         return (
-            f"{seconds:.1f} s: compile {self._compiling:.1f} s, "
+            f"{self.seconds():.1f} s: compile {self._compiling:.1f} s, "
             f"{self.speed(steps):,.0f} steps/s"
         )

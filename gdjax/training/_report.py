@@ -1,16 +1,17 @@
 """What a run prints: the set-up before it, a small table and its files after it."""
 
 import importlib.util
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
-import numpy as np
 import optax
 from jax.sharding import Mesh
 
 from gdjax.data import Info
 from gdjax.training._directory import Results, WorkDirectory
+from gdjax.training._loop import Result
 
 _HEADS = {"last": "last iterate", "average": "average"}
 
@@ -22,10 +23,15 @@ def print_setup(
     params: optax.Params,
 ) -> None:
     sizes = ", ".join(f"{size:,} {split}" for split, size in info.sizes.items())
-    count = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
+    count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
     print(f"devices  {mesh.size} x {mesh.devices.flat[0].device_kind}")
     print(f"data     {info.name}: {sizes} examples; SHA-256 {info.digest[:16]}")
     print(f"model    {model['name']}: {count:,} parameters", flush=True)
+
+
+def print_changes(changes: Sequence[str]) -> None:
+    for change in changes:
+        print(f"changed  {change}")
 
 
 def print_results(results: Results) -> None:
@@ -57,6 +63,21 @@ def print_results(results: Results) -> None:
 
 def _number(metric: str, value: float) -> str:
     return f"{value:.2%}" if metric == "accuracy" else f"{value:.4f}"
+
+
+def print_end(result: Result, num_steps: int, directory: WorkDirectory | None) -> None:
+    """Files, and as the last line why it ended and how it goes on."""
+    if directory is not None:
+        print_files(directory)
+    step = int(result.state.step)
+    said = f"stopped  {result.stopped}"
+    if "at step" not in said:
+        said += f" at step {step} of {num_steps}"
+    if result.complete and [step] != result.history["step"][-1:]:
+        said += f"; the state is that of step {step}, the best"
+    if not result.complete and directory is not None:
+        said += "; to go on, start it again"
+    print(said, flush=True)
 
 
 def print_files(directory: WorkDirectory) -> None:

@@ -2,51 +2,64 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import jax
 
 from gdjax._extras import need
-from gdjax.averaging import averaged_params
-from gdjax.data import Examples
 from gdjax.diagnostics import plots
 from gdjax.training import _report as report
 from gdjax.training import _setup as setup
 from gdjax.training._config import Config, plain, read
-from gdjax.training._directory import WorkDirectory, replacing
+from gdjax.training._directory import WorkDirectory
+from gdjax.training._evaluate import Evaluation, make_evaluate
+from gdjax.training._files import replacing
+from gdjax.training._history import as_columns
 from gdjax.training._loop import Result, fit
+from gdjax.training._provenance import provenance
+from gdjax.training._rows import Rows, read_rows
 from gdjax.training._state import TrainState, init_state
-from gdjax.training._step import make_eval_step
-from gdjax.training._supervised import LossFn, Metrics
+from gdjax.training._supervised import Metrics
 
-# {"last": metrics}, and {"average": metrics} where there is an average.
-Evaluate: TypeAlias = Callable[[TrainState, Examples], dict[str, Metrics]]
-
-_AT_ONCE = 2048  # examples in one program of an evaluation
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 
 def run(
-    config: Mapping, workdir: str | os.PathLike[str] | None = None
-) -> Result | None:
+    config: "Mapping | ConfigDict",
+    workdir: str | os.PathLike[str] | None = None,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Result:
     """Trains what a config describes, prints how it went and keeps it in a directory.
 
-    The directory gets `config.json`, `metrics.csv` and `metrics.jsonl` (rows as they
-    come), `results.json` (loss and accuracy on the train, validation and test split, of
-    the last iterate and of the average) and `curves.png`. Where it holds a finished run
-    of the same config, that run's results are printed again and nothing is trained.
+    The directory gets `config.json` (the config and where the run comes from),
+    `metrics.csv`, `metrics.jsonl` and TensorBoard's `events/` (rows as they come),
+    `checkpoints/`, `results.json` (loss and accuracy on the train, validation and test
+    split, of the last iterate and of the average) and `curves.png`.
+
+    Called again with the same config, a run that was stopped or killed goes on from its
+    newest checkpoint and ends as if it never had been; of a finished run the results
+    are printed again and nothing is trained. `num_steps`, `time_limit`, `log_every`,
+    `checkpoint` and `parallel` may differ then, so that a larger `num_steps` continues
+    a finished run.
 
     Args:
-      config: a dict or an `ml_collections.ConfigDict`, see `configs/digits_mlp.py`.
+      config: a dict or an `ml_collections.ConfigDict`, see `configs/digits_mlp.py`, or
+        what a run's `config.json` holds.
       workdir: the directory; by default nothing is kept.
+      data_dir: where `gdjax.data.load` finds files.
 
     Returns:
-      What `fit` returned; `None` where the run was finished before.
+      What `fit` returns. Of a finished run whose checkpoints were deleted `state` is
+      `None`, and `stopped` "complete".
 
     Raises:
-      ValueError: the config has a mistake, named by its dotted key, or `workdir` holds
-        a run of another config.
+      ValueError: the config has a mistake, named by its dotted key; or `workdir` holds
+        a run of another config, or one that is still at work.
       ImportError: an optional dependency is missing.
+      OSError: a file or directory cannot be read or written: path and reason.
 
     Example:
       >>> result = run({
@@ -60,103 +73,96 @@ def run(
       model    mlp: 650 parameters
       ...
     """
-    data = plain(config)
-    settings = read(data)
-    directory = None if workdir is None else WorkDirectory(workdir, data)
+    settings = read(plain(config))
+    if "provenance" in config:  # of a config.json
+        config = {key: config[key] for key in config.keys() if key != "provenance"}
+    directory = None if workdir is None else WorkDirectory(workdir, config)
     if directory is not None:
-        results = directory.results()
-        if results is not None:
-            report.print_results(results)
-            report.print_files(directory)
-            print(f"finished before; to train anew: rm -r {directory.path}")
-            return None
-        need("matplotlib", "run")  # missed now, not after the training
+        directory.results()  # refused now rather than after the data are loaded
+        need("matplotlib", "run")  # missed now rather than after the training
     if settings.parallel.devices > 1:
         # Refused once JAX runs; `make_mesh` says so if there are too few then.
         with contextlib.suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", settings.parallel.devices)
     with jax.enable_x64(settings.dtype == "float64"):
-        return _train(settings, directory)
+        return _run(settings, directory, data_dir)
 
 
-def _train(config: Config, directory: WorkDirectory | None) -> Result:
-    tx = setup.make_optimizer(config)
+def _run(
+    config: Config,
+    directory: WorkDirectory | None,
+    data_dir: str | os.PathLike[str] | None,
+) -> Result:
+    stop = setup.make_early_stopping(config)
     model, loss_fn = setup.make_loss(config)
-    splits, info = setup.make_data(config)
+    splits, info = setup.make_data(config, data_dir)
+    params = setup.make_params(config, model, loss_fn, splits["train"], info)
+    tx = setup.make_optimizer(config, params)
     batches = setup.make_source(config, splits["train"])
     step, mesh = setup.make_step(config, loss_fn, tx, batches.batch(0))
-    key = jax.random.key(config.seed)
-    state = init_state(model, tx, key, splits["train"].inputs[:1])
-    report.print_setup(mesh, info, config.model, state.params)
-    evaluate = _evaluation(loss_fn, averaged=config.average is not None)
+    checkpoints = setup.make_checkpoints(config, directory)
+    evaluate = make_evaluate(loss_fn, averaged=config.average is not None)
 
     def validate(state: TrainState) -> Metrics:
-        evaluated = evaluate(state, splits["validation"])
-        return {
-            f"{prefix}validation_{name}": value
-            for iterate, prefix in (("last", ""), ("average", "average_"))
-            for name, value in evaluated.get(iterate, {}).items()
-        }
+        return _flat(evaluate(state, splits["validation"]))
 
-    with contextlib.ExitStack() as stack:
-        callbacks = []
-        if directory is not None:
-            directory.start()
-            names = list(jax.eval_shape(validate, state))
-            append = stack.enter_context(directory.rows(names))
-            callbacks.append(lambda state, row: append(row))
-        result = fit(
-            step,
-            state,
-            batches,
-            num_steps=config.num_steps,
-            evaluate=validate,
-            log_every=config.log_every,
-            eval_every=config.eval_every,
-            callbacks=callbacks,
-        )
-    if directory is not None:
-        _draw(config, directory, result)
-    if result.stopped == "num_steps":
-        results = {
-            name: _ordered(evaluate(result.state, examples))
-            for name, examples in splits.items()
-        }
+    def init(key: jax.Array) -> TrainState:
+        return init_state(model, tx, key, splits["train"].inputs[:1])
+
+    there = checkpoints is not None and bool(checkpoints.steps())
+    key = jax.random.key(config.seed)
+    state = jax.eval_shape(init, key) if there else init(key)
+    options = {
+        "num_steps": config.num_steps,
+        "evaluate": validate,
+        "log_every": config.log_every,
+        "eval_every": config.eval_every,
+        "stop": stop,
+        "metric": config.metric,
+        "checkpoints": checkpoints,
+        "time_limit": config.time_limit,
+    }
+    if directory is not None and (results := directory.results()):
         report.print_results(results)
-        if directory is not None:
-            directory.finish(results)
-    if directory is not None:
         report.print_files(directory)
+        print(f"complete; to train anew: rm -r {directory.path}", flush=True)
+        history = as_columns(read_rows(directory.path))
+        if not there:  # deleted, to save space
+            return Result(None, history, "complete")  # pyright: ignore
+        result = fit(step, state, batches, **options, progress=False)
+        return result._replace(history=history)
+    with contextlib.ExitStack() as stack:
+        log = None
+        if directory is not None:
+            changes = stack.enter_context(directory.at_work(provenance(info)))
+            report.print_changes(changes)
+            names = list(jax.eval_shape(validate, state))
+            log = stack.enter_context(Rows(directory.path, names))
+        report.print_setup(mesh, info, config.model, state.params)
+        result = fit(step, state, batches, **options, log=log)
+        if directory is not None:
+            _draw(config, directory, result)
+        if result.complete:
+            results = {
+                name: _ordered(evaluate(result.state, examples))
+                for name, examples in splits.items()
+            }
+            report.print_results(results)
+            if directory is not None:
+                directory.finish(results)
+        report.print_end(result, config.num_steps, directory)
     return result
 
 
-def _evaluation(loss_fn: LossFn, *, averaged: bool) -> Evaluate:
-    """Metrics of the last iterate and of the average, as means over all examples."""
-    of_batch = make_eval_step(loss_fn)
-
-    @jax.jit
-    def both(state: TrainState, batch: Examples) -> dict[str, Metrics]:
-        metrics = {"last": of_batch(state, batch)}
-        if averaged:
-            average = averaged_params(state.opt_state, state.params)
-            metrics["average"] = of_batch(state._replace(params=average), batch)
-        return metrics
-
-    def evaluate(state: TrainState, examples: Examples) -> dict[str, Metrics]:
-        total = len(examples.targets)
-        if total <= _AT_ONCE:
-            return both(state, examples)
-        weighted = []
-        for start in range(0, total, _AT_ONCE):
-            part = jax.tree.map(lambda x: x[start : start + _AT_ONCE], examples)
-            weight = len(part.targets) / total
-            weighted.append(jax.tree.map(lambda x: weight * x, both(state, part)))
-        return jax.tree.map(lambda *parts: sum(parts), *weighted)
-
-    return evaluate
+def _flat(evaluation: Evaluation) -> Metrics:
+    return {
+        f"{prefix}validation_{name}": value
+        for iterate, prefix in (("last", ""), ("average", "average_"))
+        for name, value in evaluation.get(iterate, {}).items()
+    }
 
 
-def _ordered(evaluated: dict[str, Metrics]) -> dict[str, dict[str, float]]:
+def _ordered(evaluation: Evaluation) -> dict[str, dict[str, float]]:
     """As it is to be read: the last iterate first, its loss first."""
     return {
         iterate: {
@@ -164,7 +170,7 @@ def _ordered(evaluated: dict[str, Metrics]) -> dict[str, dict[str, float]]:
             for name in sorted(metrics, key=lambda name: (name != "loss", name))
         }
         for iterate in ("last", "average")
-        if (metrics := evaluated.get(iterate))
+        if (metrics := evaluation.get(iterate))
     }
 
 

@@ -1,26 +1,42 @@
 """From the checked config of a run to what it trains with: data, optimizer, step."""
 
 import functools
-from typing import cast
+import inspect
+import os
+from collections.abc import Mapping
 
+import jax
+import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from gdjax import models
-from gdjax.config import build, call, optimizer_from_spec, schedule_from_spec
+from gdjax import models, tree
+from gdjax._checks import one_of
+from gdjax.averaging import averaged_params
+from gdjax.config import Spec, build, call, optimizer_from_spec, resolve
 from gdjax.data import Examples, Info, Source, load, source
 from gdjax.models import Model
 from gdjax.parallel import check_batch, make_mesh, replicated
+from gdjax.training._checkpoints import Checkpoints
 from gdjax.training._config import Config
+from gdjax.training._directory import WorkDirectory
 from gdjax.training._pmap import make_pmap_train_step
+from gdjax.training._rates import scheduled
 from gdjax.training._step import TrainStep, make_train_step
+from gdjax.training._stopping import EarlyStopping
 from gdjax.training._supervised import LossFn, supervised
 
 
-def make_data(config: Config) -> tuple[dict[str, Examples], Info]:
+def make_data(
+    config: Config, data_dir: str | os.PathLike[str] | None = None
+) -> tuple[dict[str, Examples], Info]:
     """The splits by name, inputs in the run's dtype, and what they are."""
-    named = {"name": config.data.name, "seed": config.data.split_seed}
-    splits = call(load, named, path="config.data")
+    arguments = {
+        "name": config.data.name,
+        "data_dir": data_dir,
+        "seed": config.data.split_seed,
+    }
+    splits = call(load, arguments, path="config.data")
     parts = {
         "train": splits.train,
         "validation": splits.validation,
@@ -46,24 +62,132 @@ def make_loss(config: Config) -> tuple[Model, LossFn]:
     spec = config.model
     if config.dtype != "float32":
         spec = {**spec, "param_dtype": config.dtype}
-    model = cast(Model, build(spec, [models], path="config.model"))
+    model = build(spec, [models], path="config.model")
+    if not isinstance(model, Model):
+        raise ValueError(
+            f"`config.model` must describe a model, and `{spec['name']}` makes none."
+        )
     arguments = {"model": model, "criterion": config.criterion}
     return model, call(supervised, arguments, path="config")
 
 
-def make_optimizer(config: Config) -> optax.GradientTransformationExtraArgs:
-    """The average around clip and optimizer; the schedule replaces its rate."""
-    tx = optimizer_from_spec(config.optimizer, path="config.optimizer")
-    if config.schedule is not None:
-        schedule = schedule_from_spec(config.schedule, path="config.schedule")
-        scheduled = {**config.optimizer, "learning_rate": schedule}
-        tx = optimizer_from_spec(scheduled, path="config.optimizer")
-    if config.clip is not None:
-        tx = optax.chain(optimizer_from_spec(config.clip, path="config.clip"), tx)
+def make_params(
+    config: Config, model: Model, loss_fn: LossFn, examples: Examples, info: Info
+) -> optax.Params:
+    """The shapes of the parameters, after model and loss have taken an example."""
+    batch = jax.tree.map(lambda x: x[:1], examples)
+
+    def init():
+        return jax.eval_shape(model.init, jax.random.key(0), batch.inputs)
+
+    def apply():
+        return jax.eval_shape(model.apply, params, model_state, batch.inputs)
+
+    def loss():
+        return jax.eval_shape(loss_fn, params, model_state, batch, None)
+
+    params, model_state = call(init, {}, path="config.model")
+    outputs, _ = call(apply, {}, path="config.model")
+    if config.criterion == "cross_entropy" and outputs.shape[-1] < info.num_classes:
+        raise ValueError(
+            f"`config.model` must have {info.num_classes} outputs, one for each class "
+            f"of {info.name}, got {outputs.shape[-1]}."
+        )
+    _, (_, metrics) = call(loss, {}, path="config.criterion")
+    if config.metric is not None:
+        prefixes = ("", "average_") if config.average else ("",)
+        names = [f"{p}validation_{name}" for p in prefixes for name in sorted(metrics)]
+        one_of("config.metric", config.metric, names)
+    return params
+
+
+def make_optimizer(
+    config: Config, params: optax.Params | None = None
+) -> optax.GradientTransformationExtraArgs:
+    """The average around the chain of clip, optimizer and plateau.
+
+    Where `params` or their shapes are given, a step is tried with them: nothing is
+    computed.
+    """
+    parts = {
+        "clip": config.clip,
+        "optimizer": scheduled(config),
+        "plateau": config.plateau,
+    }
+    links = [
+        optimizer_from_spec(spec, params, path=f"config.{name}")
+        for name, spec in parts.items()
+        if spec is not None or name == "optimizer"
+    ]
+    tx = links[0] if len(links) == 1 else optax.chain(*links)
     if config.average is not None:
-        average = {**config.average, "inner": tx}
-        tx = optimizer_from_spec(average, path="config.average")
-    return optax.with_extra_args_support(tx)
+        tx = _averaged(config.average, tx, params)
+    tx = optax.with_extra_args_support(tx)
+    if params is not None:
+        call(lambda: _try_step(tx, params), {}, path="config.optimizer")
+    return tx
+
+
+def _averaged(
+    spec: Mapping[str, Spec],
+    inner: optax.GradientTransformation,
+    params: optax.Params | None,
+) -> optax.GradientTransformation:
+    path = "config.average"
+    if "inner" in spec:
+        raise ValueError(f"`{path}.inner` must be left out: it is the optimizer.")
+    factory = resolve(spec["name"], path=f"{path}.name")
+    if "inner" not in inspect.signature(factory).parameters:
+        raise ValueError(
+            f"`{path}.name` must be a wrapper of optimizers such as 'swa', got "
+            f"{spec['name']!r}."
+        )
+    tx = optimizer_from_spec({**spec, "inner": inner}, params, path=path)
+    if params is not None:
+        average = lambda params: averaged_params(tx.init(params), params)
+        call(lambda: jax.eval_shape(average, params), {}, path=path)
+    return tx
+
+
+def _try_step(tx: optax.GradientTransformationExtraArgs, params: optax.Params) -> None:
+    """Raises what `update`, called as in a train step, would; computes nothing."""
+
+    def update(state: optax.OptState, params: optax.Params) -> optax.OptState:
+        extra = {
+            "value": jnp.zeros([]),
+            "grad": params,
+            "value_fn": tree.global_norm,
+            "grad_fn": lambda params: params,
+        }
+        return tx.update(params, state, params, **extra)[1]
+
+    def kinds(state: optax.OptState) -> object:
+        leaves, treedef = jax.tree.flatten(state)
+        return treedef, [(leaf.shape, leaf.dtype) for leaf in leaves]
+
+    state = jax.eval_shape(tx.init, params)
+    if kinds(jax.eval_shape(update, state, params)) != kinds(state):
+        raise ValueError("a step would change a shape or dtype of its state.")
+
+
+def make_early_stopping(config: Config) -> EarlyStopping | None:
+    if config.early_stopping is None:
+        return None
+    return call(EarlyStopping, config.early_stopping, path="config.early_stopping")
+
+
+def make_checkpoints(
+    config: Config, directory: WorkDirectory | None
+) -> Checkpoints | None:
+    if directory is None:
+        return None
+    settings = config.checkpoint
+    return Checkpoints(
+        directory.checkpoints,
+        every_seconds=settings.every_seconds,
+        every_steps=settings.every_steps,
+        keep=settings.keep,
+    )
 
 
 def make_step(
@@ -73,8 +197,15 @@ def make_step(
     batch: Examples,
 ) -> tuple[TrainStep, Mesh]:
     """The step, for batches like `batch`, and the devices that it runs on."""
-    mesh = make_mesh({"data": max(1, config.parallel.devices)})
-    check_batch(batch, mesh.size)
+    try:
+        mesh = make_mesh({"data": max(1, config.parallel.devices)})
+    except ValueError as error:
+        text = str(error).replace("`axes`", "`config.parallel.devices`")
+        raise ValueError(text) from error
+    try:
+        check_batch(batch, mesh.size)
+    except ValueError as error:
+        raise ValueError(f"`config.data.batch_size`: {error}") from error
     if config.parallel.strategy == "pmap":
         make_step = functools.partial(
             make_pmap_train_step, devices=list(mesh.devices.flat)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 
 from gdjax.models import Model
 from gdjax.parallel import Plan
@@ -39,7 +40,8 @@ def init_state(
     """The state before the first step.
 
     Compiled as one program, so that no two leaves share a buffer and the state may be
-    donated; `key` stays the caller's.
+    donated; `key` stays the caller's. Where only shapes are wanted, it may be traced:
+    `jax.eval_shape(lambda key: init_state(model, tx, key, inputs), key)`.
 
     Args:
       model: what is trained.
@@ -66,7 +68,7 @@ def init_state(
 
     # It runs once: on a CPU the random numbers of a few layers take LLVM seconds to
     # optimize, and are the same bits without.
-    cpu = jax.default_backend() == "cpu"
+    cpu = jax.default_backend() == "cpu" and not isinstance(key, Tracer)
     options = {"xla_backend_optimization_level": 1} if cpu else None
     state = jax.jit(init, compiler_options=options)(key, inputs)
     return state if sharding is None else sharding.place_state(state)

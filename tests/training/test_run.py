@@ -2,6 +2,9 @@
 
 import csv
 import json
+import shlex
+import shutil
+import sys
 
 import jax
 import numpy as np
@@ -28,13 +31,22 @@ CONFIG = {
     "clip": {"name": "clip_by_global_norm", "max_norm": 1.0},
     "average": {"name": "swa", "start_step": 15},
 }
-FILES = ["config.json", "curves.png", "metrics.csv", "metrics.jsonl", "results.json"]
+FILES = [
+    ".lock",
+    "checkpoints",
+    "config.json",
+    "curves.png",
+    "events",
+    "metrics.csv",
+    "metrics.jsonl",
+    "results.json",
+]
 
 
 def test_a_run_and_a_second_call(tmp_path, capsys, monkeypatch):
     result = run(CONFIG, tmp_path / "job")
     out = capsys.readouterr().out
-    assert result is not None and result.stopped == "num_steps"
+    assert result.stopped == "num_steps"
     assert out.startswith(
         "devices  1 x cpu\n"
         "data     digits: 1,259 train, 269 validation, 269 test examples; SHA-256 "
@@ -82,17 +94,100 @@ def test_a_run_and_a_second_call(tmp_path, capsys, monkeypatch):
         )
 
     # A second call prints the table and the picture's path again, and trains nothing.
-    monkeypatch.setattr("gdjax.training._run._train", None)
-    assert run(CONFIG, tmp_path / "job") is None
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "job").rglob("*")}
+    monkeypatch.setattr("gdjax.training._step.TrainStep.__call__", None)
+    capsys.readouterr()
+    second = run(CONFIG, tmp_path / "job")
     again = capsys.readouterr().out
-    table = out[out.index("split  ") :]
-    assert again == f"{table}finished before; to train anew: rm -r {tmp_path / 'job'}\n"
+    table = out[out.index("split  ") : out.index("stopped  ")]
+    assert again == f"{table}complete; to train anew: rm -r {tmp_path / 'job'}\n"
     assert table.count("\n") == 6 and "job/curves.png" in table
+    assert second.stopped == "num_steps"
+    jax.tree.map(np.testing.assert_array_equal, second.state[:4], result.state[:4])
+    jax.tree.map(np.testing.assert_array_equal, second.history, history)
+    # So it does without the checkpoints, which take the most space.
+    shutil.rmtree(tmp_path / "job" / "checkpoints")
+    third = run(CONFIG, tmp_path / "job")
+    assert capsys.readouterr().out == again
+    assert third.state is None and third.stopped == "complete" and third.complete
+    jax.tree.map(np.testing.assert_array_equal, third.history, history)
+    for path in (tmp_path / "job").rglob("*"):
+        assert path == tmp_path / "job" or path.stat().st_mtime_ns == files[path]
 
     with pytest.raises(
-        ValueError, match="holds a run of another config: `config.seed`"
+        ValueError, match="holds a run of another config: `config.seed` is missing"
     ):
         run({**CONFIG, "seed": 3}, tmp_path / "job")
+
+
+def test_more_steps_continue_a_finished_run(tmp_path, capsys):
+    run(CONFIG, tmp_path)
+    first = (tmp_path / "metrics.csv").read_text()
+    capsys.readouterr()
+    # What a run writes is a config too.
+    config = json.loads((tmp_path / "config.json").read_text())
+    result = run({**config, "num_steps": 30, "log_every": 10}, tmp_path)
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "changed  config.num_steps: 20 -> 30\nchanged  config.log_every: 5 -> 10\n"
+    )
+    assert f"resumed from step 20, {tmp_path}/checkpoints/20\n" in said
+    assert said.endswith("stopped  num_steps at step 30 of 30\n")
+    assert result.history["step"] == [5, 10, 15, 20, 30]
+    assert (tmp_path / "metrics.csv").read_text().startswith(first)
+    there = json.loads((tmp_path / "config.json").read_text())
+    assert there["num_steps"] == 30
+    (change,) = there["provenance"]["changes"]
+    assert change["changed"] == [
+        "config.num_steps: 20 -> 30",
+        "config.log_every: 5 -> 10",
+    ]
+    with pytest.raises(ValueError, match="`num_steps` must be >= 30, .* got 25"):
+        run({**CONFIG, "num_steps": 25}, tmp_path)
+
+
+def test_what_a_run_says_of_itself(tmp_path):
+    run({**CONFIG, "num_steps": 5}, tmp_path)
+    record = json.loads((tmp_path / "config.json").read_text())["provenance"]
+    digest = gd.data.load("digits", seed=1).info.digest
+    assert record["data"] == {"name": "digits", "digest": digest}
+    assert record["versions"]["jax"] == jax.__version__
+    assert record["versions"]["gdjax"] == gd.__version__
+    assert record["device"]["platform"] == "cpu" and record["changes"] == []
+    assert record["command"] == shlex.join(sys.orig_argv)
+    assert set(record) >= {"started", "commit"}
+
+
+BASE = {key: CONFIG[key] for key in ("data", "model", "optimizer", "log_every")}
+
+
+def test_the_evaluation_of_a_state_is_that_of_all_its_examples():
+    """Means over examples: a small last batch counts for less."""
+    splits = gd.data.load("digits", seed=1)
+    model, tx = gd.models.mlp([8, 10]), gd.swa(gd.sgd(0.1), 0)
+    loss_fn = supervised(model, "cross_entropy")
+    step = gd.training.make_train_step(loss_fn, tx)
+    state = gd.training.init_state(
+        model, tx, jax.random.key(0), splits.train.inputs[:1]
+    )
+    state, _ = step(state, jax.tree.map(lambda x: x[:32], splits.train))
+    state, _ = step(state, jax.tree.map(lambda x: x[32:64], splits.train))
+    average = gd.averaged_params(state.opt_state, state.params)
+    whole = make_eval_step(loss_fn)
+    expected = {
+        "last": whole(state, splits.test),
+        "average": whole(state._replace(params=average), splits.test),
+    }
+    assert expected["last"] != expected["average"]
+    for batch_size in (1000, 269, 100, 268):  # 268: the last batch is one example
+        evaluate = gd.training.make_evaluate(
+            loss_fn, averaged=True, batch_size=batch_size
+        )
+        for iterate, metrics in evaluate(state, splits.test).items():
+            for name, value in metrics.items():
+                assert value == pytest.approx(float(expected[iterate][name]), rel=1e-6)
+    with pytest.raises(ValueError, match="`batch_size`"):
+        gd.training.make_evaluate(loss_fn, batch_size=0)
 
 
 def test_a_loss_that_is_not_finite_has_no_results_but_a_picture(tmp_path):
@@ -101,8 +196,11 @@ def test_a_loss_that_is_not_finite_has_no_results_but_a_picture(tmp_path):
         "optimizer": {"name": "sgd", "learning_rate": 1e38},
     }
     result = run(config, tmp_path)
-    assert result is not None and result.stopped.startswith("non-finite loss at step ")
-    assert sorted(path.name for path in tmp_path.iterdir()) == FILES[:-1]
+    assert result.stopped.startswith("non-finite loss at step ")
+    assert "; the first bad leaf of step " in result.stopped
+    assert result.stopped.endswith("; the last good checkpoint: none")
+    files = [name for name in FILES if name not in ("checkpoints", "results.json")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
     assert (tmp_path / "metrics.csv").read_text().splitlines()[-1].count("nan") > 0
 
 
@@ -114,60 +212,7 @@ def test_f64_on_two_devices_under_pmap(capsys):
         "parallel": {"devices": 2, "strategy": "pmap"},
     }
     result = run(config)
-    assert result is not None
     kernel = result.state.params["output"]["kernel"]
     assert kernel.dtype == np.float64 and len(kernel.devices()) == 2
     assert not jax.config.jax_enable_x64
     assert capsys.readouterr().out.startswith("devices  2 x cpu\n")
-
-
-def changed(**entries):
-    return {key: x for key, x in {**CONFIG, **entries}.items() if x != "absent"}
-
-
-@pytest.mark.parametrize(
-    "config, message",
-    [
-        (changed(num_steps="absent"), "`config.num_steps` is missing"),
-        (changed(num_step=1), "`config.num_step` .*the nearest is 'num_steps'"),
-        (changed(num_steps=0), "`num_steps` must lie in"),
-        (changed(seed=-1), "`seed` must lie in"),
-        (changed(dtype="bfloat16"), "`dtype` must be one of float32, float64"),
-        (changed(data="digits"), "`data` must be a dict"),
-        (changed(data={"name": "digits"}), "`config.data.batch_size` is missing"),
-        (changed(data={"name": "cat", "batch_size": 1}), "`config.data`: `name`"),
-        (
-            changed(data={"name": "digits", "batch_size": 0}),
-            "config.data`: `batch_size`",
-        ),
-        (changed(parallel={"devices": -1}), "`config.parallel`: `devices`"),
-        (changed(parallel={"strategy": "tpu"}), "`strategy` must be one of jit, pmap"),
-        (changed(parallel={"devices": 3}), "got 32 with 3 devices"),
-        (changed(parallel={"devices": 8}), "8 devices, but only 4"),
-        (changed(model={"features": [1]}), "`model` must be a dict with a name"),
-        (
-            changed(model={"name": "mpl"}),
-            "`config.model.name`: 'mpl'.*nearest is 'mlp'",
-        ),
-        (changed(criterion="hinge"), "`config`: `criterion`"),
-        (
-            changed(optimizer={"name": "sgd", "learning_rate": -1}),
-            "config.optimizer`: `lea",
-        ),
-        (
-            changed(schedule={"name": "sgd"}),
-            "`config.schedule.learning_rate` is missing",
-        ),
-        (
-            changed(clip={"name": "clip_by_global_norm"}),
-            "`config.clip.max_norm` is missing",
-        ),
-        (changed(average={"name": "swa"}), "`config.average.start_step` is missing"),
-        (changed(steps_per_call=0), "`steps_per_call`"),
-        (changed(log_every=0), "`log_every`"),
-    ],
-)
-def test_a_config_with_a_mistake_is_not_started(config, message, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        run(config, tmp_path / "job")
-    assert not (tmp_path / "job").exists()

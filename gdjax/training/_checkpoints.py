@@ -1,0 +1,280 @@
+"""Checkpoints: a tree of arrays on disk, written while the loop goes on."""
+
+import importlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdjax import tree
+from gdjax._checks import NON_NEGATIVE, integer, number
+from gdjax.training._files import naming
+from gdjax.tree import Tree
+
+T = TypeVar("T")
+
+_REMOVED = ".removed-"  # in front of a step that is being deleted
+
+
+class Checkpoints:
+    """The newest states of a run, each in `directory/STEP`, written by Orbax.
+
+    A checkpoint appears whole or not at all. It holds every leaf under its path as a
+    plain array, so that `orbax.checkpoint.PyTreeCheckpointer().restore(path)` gives
+    nested dicts to anyone. A save copies the state on its device and leaves fetching
+    and writing to a thread.
+
+    Args:
+      directory: where they are; it is made at the first save.
+      every_seconds: time between two saves of a loop, >= 0.
+      every_steps: steps between two saves of a loop, >= 1, in place of the time.
+      keep: how many of the newest stay, >= 1.
+
+    Raises:
+      ValueError: a number lies outside its range.
+      TypeError: it is none.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as directory:
+      ...     checkpoints = Checkpoints(directory)
+      ...     checkpoints.save(10, {"w": jnp.arange(3.0)})
+      ...     checkpoints.wait()
+      ...     step, restored = checkpoints.restore({"w": jnp.zeros(3)})
+      >>> print(step, restored["w"])
+      10 [0. 1. 2.]
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        every_seconds: float = 30.0,
+        every_steps: int | None = None,
+        keep: int = 2,
+    ):
+        self.directory = Path(directory).absolute()
+        self._seconds = float(number("every_seconds", every_seconds, NON_NEGATIVE))
+        self._steps = (
+            None if every_steps is None else integer("every_steps", every_steps, 1)
+        )
+        self._keep = integer("keep", keep, 1)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+        self._running: Future = self._writer.submit(_orbax)  # half a second, once
+        self._last_time = time.monotonic()  # of a copy
+        self._last_step = 0  # of a copy, or restored
+        self._newest: int | None = None  # written or restored, and so intact
+
+    def steps(self) -> list[int]:
+        """The steps that are there, ascending."""
+        if not self.directory.is_dir():
+            return []
+        names = (path.name for path in self.directory.iterdir())
+        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+    def path(self, step: int) -> Path:
+        return self.directory / str(step)
+
+    def due(self, step: int) -> bool:
+        """Whether a loop that has made `step` steps has to save now."""
+        if self._steps is not None:
+            return step // self._steps > self._last_step // self._steps
+        # A save that takes longer than the time between two of them delays the next.
+        late = time.monotonic() - self._last_time >= self._seconds
+        return late and self._running.done()
+
+    def copy(self, step: int, state: T) -> tuple[int, T]:
+        """A copy of the state, on its devices, to be saved when its time has come."""
+        self._last_time, self._last_step = time.monotonic(), step
+        return step, _copy(state)
+
+    def save(
+        self, step: int, state: T, *, good: Callable[[T], bool] | None = None
+    ) -> None:
+        """Saves a copy of `state`, in the background; waits for the save before it.
+
+        Args:
+          step: its name. A checkpoint that this object has written or restored is not
+            written again.
+          state: a tree of arrays.
+          good: is asked, in the background, with the tree in numpy (random keys as
+            their data); nothing is written where it says no.
+
+        Raises:
+          OSError: the save before this one failed: path and reason.
+        """
+        self.write(*self.copy(step, state), good=good)
+
+    def write(
+        self, step: int, copied: T, *, good: Callable[[T], bool] | None = None
+    ) -> None:
+        """Saves what `copy` returned, as `save` does."""
+        self.wait()
+        self._running = self._writer.submit(self._write, step, copied, good)
+
+    def wait(self) -> None:
+        """Returns when everything is written.
+
+        Raises:
+          OSError: it could not be: path and reason.
+        """
+        self._running.result()
+
+    def restore(self, like: T) -> tuple[int, T] | None:
+        """The newest checkpoint that can be read, `None` if there is none at all.
+
+        Args:
+          like: a tree of arrays or of `jax.ShapeDtypeStruct`. Leaves come back with its
+            structure, and where it holds arrays on their devices.
+
+        Returns:
+          (step, tree).
+
+        Raises:
+          ValueError: the checkpoint holds other leaves, shapes or dtypes than `like`.
+          OSError: there are checkpoints, and none can be read.
+        """
+        self._clean()
+        failed = {}
+        for step in reversed(self.steps()):
+            path = self.path(step)
+            try:
+                with _quiet():
+                    saved = _read(path)
+            except Exception as error:  # whatever Orbax says of a file that is broken
+                failed[path] = (str(error) or type(error).__name__).splitlines()[0]
+                continue
+            restored = _placed(saved, like, path)
+            for broken, reason in failed.items():
+                aside = broken.rename(path.with_name(f"unreadable-{broken.name}"))
+                print(f"checkpoint {broken} cannot be read, now {aside.name}: {reason}")
+            self._last_step = self._newest = step
+            return step, restored
+        if failed:
+            reasons = "; ".join(f"{path}: {reason}" for path, reason in failed.items())
+            raise OSError(f"no checkpoint can be read: {reasons}")
+        return None
+
+    def _write(
+        self, step: int, copied: T, good: Callable[[T], bool] | None = None
+    ) -> None:
+        if step == self._newest:
+            return
+        fetched = jax.device_get(copied)
+        if good is not None and not good(fetched):
+            return
+        arrays = _named(fetched)
+        with naming(self.path(step)), _quiet():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            _orbax().save(self.path(step), arrays, force=True)
+        self._newest = step
+        for old in self.steps()[: -self._keep]:
+            # Renamed first: one that is half deleted must not look like a whole one.
+            removed = self.path(old).rename(self.directory / f"{_REMOVED}{old}")
+            shutil.rmtree(removed)
+
+    def _clean(self) -> None:
+        """Removes what a killed process left behind."""
+        if self.directory.is_dir():
+            for path in self.directory.iterdir():
+                if (
+                    path.name.startswith(_REMOVED)
+                    or ".orbax-checkpoint-tmp" in path.name
+                ):
+                    shutil.rmtree(path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax logs an exception with the traces of all its threads, and raises it too."""
+    logger = logging.getLogger("absl")
+    of_others = lambda record: "orbax" not in record.pathname
+    logger.addFilter(of_others)
+    try:
+        yield
+    finally:
+        logger.removeFilter(of_others)
+
+
+def _orbax():
+    ocp = importlib.import_module("orbax.checkpoint")
+    return ocp.PyTreeCheckpointer()
+
+
+@jax.jit
+def _copy(state: Tree) -> Tree:
+    def copy(leaf):
+        key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return jax.random.key_data(leaf) if key else jnp.copy(leaf)
+
+    return jax.tree.map(copy, state)
+
+
+def _named(state: Tree) -> Tree:
+    """Nested dicts of numpy arrays, by path; empty ones, unknown to Orbax, left out."""
+    from flax.traverse_util import unflatten_dict
+
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+    named = {tree.path_name(path): np.asarray(leaf) for path, leaf in leaves}
+    if len(named) < len(leaves):
+        raise ValueError("two leaves of the state have one path.")
+    return unflatten_dict({k: x for k, x in named.items() if x.size}, sep="/")
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    from flax.traverse_util import flatten_dict
+
+    restored = _orbax().restore(path)
+    return {name: np.asarray(x) for name, x in flatten_dict(restored, sep="/").items()}
+
+
+def _placed(saved: dict[str, np.ndarray], like: T, path: Path) -> T:
+    """`saved` in the structure of `like`, on its devices."""
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(like)
+    plain = jax.eval_shape(_copy, like)  # keys as their data
+    wanted = {
+        tree.path_name(where): (leaf.shape, leaf.dtype)
+        for (where, _), leaf in zip(leaves, jax.tree.leaves(plain), strict=True)
+    }
+    found = {name: (x.shape, x.dtype) for name, x in saved.items()}
+    for name in {**wanted, **found}:
+        shape, _ = wanted.get(name, ((), None))
+        if wanted.get(name) != found.get(name) and 0 not in shape:
+            raise ValueError(
+                f"checkpoint {path} is of another model or optimizer: `{name}` is "
+                f"{_words(found.get(name))} there and {_words(wanted.get(name))} here."
+            )
+
+    def place(name, leaf):
+        shape, dtype = wanted[name]
+        value = saved.get(name, np.zeros(shape, dtype))
+        if getattr(leaf, "committed", False):
+            value = jax.device_put(value, leaf.sharding)
+        else:
+            value = jnp.asarray(value)
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            value = jax.random.wrap_key_data(value, impl=_impl(leaf))
+        return value
+
+    placed = [place(name, leaf) for name, (_, leaf) in zip(wanted, leaves, strict=True)]
+    return treedef.unflatten(placed)
+
+
+def _impl(leaf: jax.Array | jax.ShapeDtypeStruct):
+    """The implementation of a random key, of an abstract one too."""
+    found = []
+    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), leaf)
+    return found[0]
+
+
+def _words(found: tuple | None) -> str:
+    return "missing" if found is None else f"{found[1]}{list(found[0])}"
