@@ -66,9 +66,16 @@ def test_what_a_run_writes_how_to_resume_how_to_change_anything(tmp_path):
     ):
         assert word in section and key in record
 
+    results = json.loads((tmp_path / "runs/a/results.json").read_text())
+    accuracy = results["test"]["average"]["accuracy"]
+    assert accuracy > 0.95 and f"{accuracy:.2%}" in more.stdout
     assert (more.returncode, more.stderr) == (0, ""), more
-    assert "resumed from step 200, " in more.stdout
-    assert more.stdout.endswith("stopped  num_steps at step 300 of 300\n")
+    went_on, stopped, again = more.stdout.partition(
+        "stopped  num_steps at step 300 of 300\n"
+    )
+    assert stopped and "resumed from step 200, " in went_on
+    table = went_on[went_on.index("split  ") :]
+    assert again == f"{table}complete; to train anew: rm -r runs/a\n"
 
     *_, last = changed.stdout.splitlines()
     assert re.match(r"stopped  (converged at step \d+|num_steps at step 400)", last)

@@ -31,11 +31,18 @@ class Call(NamedTuple):
         leaves = jax.tree.leaves((self.metrics, self.evaluated))
         return all(getattr(leaf, "is_ready", lambda: True)() for leaf in leaves)
 
+    @property
+    def evaluation(self) -> dict[str, float | jax.Array]:
+        """Its evaluation, `eval_NAME` where the step has a metric of that name."""
+        return {
+            f"eval_{name}" if name in self.metrics else name: value
+            for name, value in self.evaluated.items()
+        }
+
     def rows(self, due: Callable[[int], bool]) -> Iterator[Row]:
         """Waits, and gives the rows of the steps that are due or have no finite loss.
 
-        Metrics of the evaluation are in the last step's, as `eval_NAME` where the step
-        has a metric of that name.
+        Metrics of the evaluation are in the last step's.
         """
         losses = np.broadcast_to(self.metrics.get("loss", 0.0), self.length)
         finite = np.isfinite(losses)
@@ -54,10 +61,7 @@ class Call(NamedTuple):
             row: Row = {"step": self.first + place + 1}
             row |= {name: column[place] for name, column in columns.items()}
             if place + 1 == self.length:
-                row |= {
-                    f"eval_{name}" if name in self.metrics else name: float(value)
-                    for name, value in self.evaluated.items()
-                }
+                row |= {name: float(value) for name, value in self.evaluation.items()}
             yield row
 
 

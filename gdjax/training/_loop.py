@@ -171,14 +171,11 @@ def fit(
                 log.append(row)
             for callback in callbacks:
                 callback(now.state, row)
-            names = (
-                "loss",
-                *[n for n in row if n.removeprefix("eval_") in call.evaluated][:2],
-            )
+            names = ("loss", *list(call.evaluation)[:2])
             shown.update((name, row[name]) for name in names if name in row)
             show(at, shown, clock.speed(call.end - start))
             if not math.isfinite(row.get("loss", 0)):
-                return f"{_BAD} at step {at}"
+                return f"{_BAD} loss at step {at}"
         if call.copied is not None and checkpoints:
             checkpoints.write(*call.copied, good=_is_finite)
         return None
@@ -219,9 +216,11 @@ def fit(
         while pending and not (stopped or "").startswith(_BAD):
             stopped = settle(pending.popleft()) or stopped
         stopped = stopped or request.name or watch.reason(now) or "num_steps"
-        if checkpoints is not None:
-            if not stopped.startswith(_BAD):
-                checkpoints.save(int(now.state.step), now, good=_is_finite)
+        if checkpoints is not None and not stopped.startswith(_BAD):
+            if first_bad(now.state):  # the last update made it so
+                stopped = f"{_BAD} state at step {int(now.state.step)}"
+            else:
+                checkpoints.save(int(now.state.step), now)
     if stopped.startswith(_BAD):
         stopped += _evidence(now.state, checkpoints)
     if progress:
@@ -231,7 +230,7 @@ def fit(
     return result._replace(state=watch.result(now)) if result.complete else result
 
 
-_BAD = "non-finite loss"
+_BAD = "non-finite"
 
 
 def _first(

@@ -11,6 +11,7 @@ from gdjax._extras import need
 from gdjax.diagnostics import plots
 from gdjax.training import _report as report
 from gdjax.training import _setup as setup
+from gdjax.training._checkpoints import Checkpoints
 from gdjax.training._config import Config, plain, read
 from gdjax.training._directory import WorkDirectory
 from gdjax.training._evaluate import Evaluation, make_evaluate
@@ -21,6 +22,7 @@ from gdjax.training._provenance import provenance
 from gdjax.training._rows import Rows, read_rows
 from gdjax.training._state import TrainState, init_state
 from gdjax.training._supervised import Metrics
+from gdjax.training._watch import Watch
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -100,7 +102,6 @@ def _run(
     tx = setup.make_optimizer(config, params)
     batches = setup.make_source(config, splits["train"])
     step, mesh = setup.make_step(config, loss_fn, tx, batches.batch(0))
-    checkpoints = setup.make_checkpoints(config, directory)
     evaluate = make_evaluate(loss_fn, averaged=config.average is not None)
 
     def validate(state: TrainState) -> Metrics:
@@ -109,37 +110,37 @@ def _run(
     def init(key: jax.Array) -> TrainState:
         return init_state(model, tx, key, splits["train"].inputs[:1])
 
-    there = checkpoints is not None and bool(checkpoints.steps())
     key = jax.random.key(config.seed)
-    state = jax.eval_shape(init, key) if there else init(key)
-    options = {
-        "num_steps": config.num_steps,
-        "evaluate": validate,
-        "log_every": config.log_every,
-        "eval_every": config.eval_every,
-        "stop": stop,
-        "metric": config.metric,
-        "checkpoints": checkpoints,
-        "time_limit": config.time_limit,
-    }
+    shapes = jax.eval_shape(init, key)
     if directory is not None and (results := directory.results()):
         report.print_results(results)
         report.print_files(directory)
         print(f"complete; to train anew: rm -r {directory.path}", flush=True)
-        history = as_columns(read_rows(directory.path))
-        if not there:  # deleted, to save space
-            return Result(None, history, "complete")  # pyright: ignore
-        result = fit(step, state, batches, **options, progress=False)
-        return result._replace(history=history)
+        return _finished(Watch(shapes, stop, config.metric), shapes, directory)
     with contextlib.ExitStack() as stack:
-        log = None
+        checkpoints, log = None, None
         if directory is not None:
             changes = stack.enter_context(directory.at_work(provenance(info)))
             report.print_changes(changes)
-            names = list(jax.eval_shape(validate, state))
+            names = list(jax.eval_shape(validate, shapes))
             log = stack.enter_context(Rows(directory.path, names))
-        report.print_setup(mesh, info, config.model, state.params)
-        result = fit(step, state, batches, **options, log=log)
+            checkpoints = setup.make_checkpoints(config, directory)
+        there = checkpoints is not None and checkpoints.steps()
+        report.print_setup(mesh, info, config.model, shapes.params)
+        result = fit(
+            step,
+            shapes if there else init(key),
+            batches,
+            num_steps=config.num_steps,
+            evaluate=validate,
+            log_every=config.log_every,
+            eval_every=config.eval_every,
+            stop=stop,
+            metric=config.metric,
+            checkpoints=checkpoints,
+            time_limit=config.time_limit,
+            log=log,
+        )
         if directory is not None:
             _draw(config, directory, result)
         if result.complete:
@@ -152,6 +153,17 @@ def _run(
                 directory.finish(results)
         report.print_end(result, config.num_steps, directory)
     return result
+
+
+def _finished(watch: Watch, state: TrainState, directory: WorkDirectory) -> Result:
+    """The result of a run that is complete, its state if that is still there."""
+    history = as_columns(read_rows(directory.path))
+    found = Checkpoints(directory.checkpoints).restore(watch.like(state))
+    if found is None or [found[0]] != history["step"][-1:]:
+        return Result(None, history, "complete")  # pyright: ignore
+    _, saved = found
+    stopped = watch.reason(saved) or "num_steps"
+    return Result(watch.result(saved), history, stopped)
 
 
 def _flat(evaluation: Evaluation) -> Metrics:

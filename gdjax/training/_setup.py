@@ -176,11 +176,7 @@ def make_early_stopping(config: Config) -> EarlyStopping | None:
     return call(EarlyStopping, config.early_stopping, path="config.early_stopping")
 
 
-def make_checkpoints(
-    config: Config, directory: WorkDirectory | None
-) -> Checkpoints | None:
-    if directory is None:
-        return None
+def make_checkpoints(config: Config, directory: WorkDirectory) -> Checkpoints:
     settings = config.checkpoint
     return Checkpoints(
         directory.checkpoints,

@@ -1,7 +1,6 @@
 """The command line of the main job, from the config file to the exit status."""
 
 import importlib.util
-import json
 import os
 import re
 import subprocess
@@ -35,28 +34,6 @@ def train(tmp_path):
         )
 
     return start
-
-
-def test_the_main_job_and_a_second_call_from_its_own_config(train, tmp_path):
-    first = train(
-        f"--config={CONFIG}",
-        "--config.num_steps=50",
-        "--config.model.features=(16, 16, 10)",
-    )
-    assert (first.returncode, first.stderr) == (0, "")
-    assert "step 50/50" in first.stdout and "compile" in first.stdout
-    workdir = tmp_path / "runs" / "digits_mlp"
-    results = json.loads((workdir / "results.json").read_text())
-    accuracy = results["test"]["average"]["accuracy"]
-    assert 0.3 < accuracy <= 1 and f"{accuracy:.2%}" in first.stdout
-    config = json.loads((workdir / "config.json").read_text())
-    assert config["model"]["features"] == [16, 16, 10]
-    assert config["average"]["start_step"] == 37
-
-    second = train("--config=runs/digits_mlp/config.json")
-    assert (second.returncode, second.stderr) == (0, "")
-    assert "complete; to train anew: rm -r runs/digits_mlp" in second.stdout
-    assert f"{accuracy:.2%}" in second.stdout and "step" not in second.stdout
 
 
 @pytest.mark.parametrize(

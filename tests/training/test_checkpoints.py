@@ -131,6 +131,8 @@ def test_what_a_killed_process_leaves_is_no_checkpoint(saved):
     assert sorted(path.name for path in saved.iterdir()) == ["10", "20"]
 
 
+# Orbax closes its event loop under the reads that it has given up.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_one_that_cannot_be_read_is_set_aside_and_said(saved, capsys):
     (saved / "40").mkdir()
     (saved / "20" / "manifest.ocdbt").unlink()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import gdjax as gd
 from gdjax.training import _setup as setup
 from gdjax.training._config import plain, read
+from gdjax.training._directory import WorkDirectory
 
 SGD = {"name": "sgd", "learning_rate": 0.5}
 RATE = {"name": "linear_schedule", "transition_steps": 10}
@@ -197,8 +198,14 @@ def test_stopping_and_checkpoints(tmp_path):
     stopping = setup.make_early_stopping(config)
     assert stopping == gd.training.EarlyStopping(5, mode="max")
     assert setup.make_early_stopping(read(CONFIG)) is None
-    assert setup.make_checkpoints(config, None) is None
-    assert config.checkpoint.every_steps == 10 and config.checkpoint.keep == 4
+    directory = WorkDirectory(tmp_path, {})
+    checkpoints = setup.make_checkpoints(config, directory)
+    assert checkpoints.directory == tmp_path / "checkpoints"
+    assert not checkpoints.due(9) and checkpoints.due(10)
+    for step in range(1, 8):
+        checkpoints.save(step, {"w": np.ones(1)})
+    checkpoints.wait()
+    assert checkpoints.steps() == [4, 5, 6, 7]
 
 
 FULL = {
