@@ -45,8 +45,8 @@ Exit status:
   1    anything not listed here: a loss that is not finite, a full disk
   2    a mistake in config, data, flags or arguments: nothing was started
   75   time_limit reached, state saved: start it again
-  130  stopped by Ctrl-C (SIGINT), state saved
-  143  stopped by SIGTERM, state saved
+  130  stopped by Ctrl-C (SIGINT); the steps that were made are saved
+  143  stopped by SIGTERM, likewise
 """
 
 

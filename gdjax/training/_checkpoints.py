@@ -1,6 +1,8 @@
 """Checkpoints: a tree of arrays on disk, written while the loop goes on."""
 
+import hashlib
 import importlib
+import json
 import logging
 import os
 import shutil
@@ -23,15 +25,20 @@ from gdjax.tree import Tree
 T = TypeVar("T")
 
 _REMOVED = ".removed-"  # in front of a step that is being deleted
+_DONE: Future = Future()
+_DONE.set_result(None)
+_NEW = ".new-"  # in front of one that is being written
+_MANIFEST = "manifest.json"  # of a checkpoint: the SHA-256 of every other file
 
 
 class Checkpoints:
     """The newest states of a run, each in `directory/STEP`, written by Orbax.
 
-    A checkpoint appears whole or not at all. It holds every leaf under its path as a
-    plain array, so that `orbax.checkpoint.PyTreeCheckpointer().restore(path)` gives
-    nested dicts to anyone. A save copies the state on its device and leaves fetching
-    and writing to a thread.
+    A checkpoint appears whole or not at all, with a manifest of the SHA-256 of each of
+    its files: one with a flipped bit is not restored. It holds every leaf under its
+    path as a plain array, so that `orbax.checkpoint.PyTreeCheckpointer().restore(path)`
+    gives nested dicts to anyone. A save copies the state on its device and leaves
+    fetching and writing to a thread.
 
     Args:
       directory: where they are; it is made at the first save.
@@ -73,13 +80,11 @@ class Checkpoints:
         self._last_time = time.monotonic()  # of a copy
         self._last_step = 0  # of a copy, or restored
         self._newest: int | None = None  # written or restored, and so intact
+        self.held = False  # whether a copy waits to be written
 
     def steps(self) -> list[int]:
         """The steps that are there, ascending."""
-        if not self.directory.is_dir():
-            return []
-        names = (path.name for path in self.directory.iterdir())
-        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+        return steps_in(self.directory)
 
     def path(self, step: int) -> Path:
         return self.directory / str(step)
@@ -90,11 +95,11 @@ class Checkpoints:
             return step // self._steps > self._last_step // self._steps
         # A save that takes longer than the time between two of them delays the next.
         late = time.monotonic() - self._last_time >= self._seconds
-        return late and self._running.done()
+        return late and not self.held and self._running.done()
 
     def copy(self, step: int, state: T) -> tuple[int, T]:
         """A copy of the state, on its devices, to be saved when its time has come."""
-        self._last_time, self._last_step = time.monotonic(), step
+        self._last_time, self._last_step, self.held = time.monotonic(), step, True
         return step, _copy(state)
 
     def save(
@@ -118,6 +123,7 @@ class Checkpoints:
         self, step: int, copied: T, *, good: Callable[[T], bool] | None = None
     ) -> None:
         """Saves what `copy` returned, as `save` does."""
+        self.held = False
         self.wait()
         self._running = self._writer.submit(self._write, step, copied, good)
 
@@ -127,10 +133,25 @@ class Checkpoints:
         Raises:
           OSError: it could not be: path and reason.
         """
-        self._running.result()
+        running, self._running = self._running, _DONE
+        running.result()
+
+    def verify(self, step: int) -> str | None:
+        """What is wrong with the files of a checkpoint; `None` if nothing is."""
+        path = self.path(step)
+        try:
+            wanted = json.loads((path / _MANIFEST).read_bytes())
+            for name, digest in wanted.items():
+                if _sha256(path / name) != digest:
+                    return f"{name} is not what was written"
+        except FileNotFoundError as error:
+            return f"{Path(error.filename).name} is missing"
+        except ValueError:
+            return f"{_MANIFEST} is no JSON file"
+        return None
 
     def restore(self, like: T) -> tuple[int, T] | None:
-        """The newest checkpoint that can be read, `None` if there is none at all.
+        """The newest checkpoint that is intact, `None` if there is none at all.
 
         Args:
           like: a tree of arrays or of `jax.ShapeDtypeStruct`. Leaves come back with its
@@ -141,27 +162,28 @@ class Checkpoints:
 
         Raises:
           ValueError: the checkpoint holds other leaves, shapes or dtypes than `like`.
-          OSError: there are checkpoints, and none can be read.
+          OSError: there are checkpoints, and none is intact.
         """
         self._clean()
         failed = {}
         for step in reversed(self.steps()):
             path = self.path(step)
-            try:
-                with _quiet():
-                    saved = _read(path)
-            except Exception as error:  # whatever Orbax says of a file that is broken
-                failed[path] = (str(error) or type(error).__name__).splitlines()[0]
+            if reason := self.verify(step):
+                failed[path] = reason
                 continue
-            restored = _placed(saved, like, path)
+            restored = _placed(_read(path), like, path)
             for broken, reason in failed.items():
-                aside = broken.rename(path.with_name(f"unreadable-{broken.name}"))
-                print(f"checkpoint {broken} cannot be read, now {aside.name}: {reason}")
+                aside = path.with_name(f"broken-{broken.name}")
+                if aside.exists():
+                    shutil.rmtree(aside)
+                broken.rename(aside)
+                print(f"checkpoint {broken} is broken, now {aside.name}: {reason}")
             self._last_step = self._newest = step
             return step, restored
         if failed:
             reasons = "; ".join(f"{path}: {reason}" for path, reason in failed.items())
-            raise OSError(f"no checkpoint can be read: {reasons}")
+            raise OSError(f"no checkpoint is intact: {reasons}")
+        self._last_step, self._newest = 0, None
         return None
 
     def _write(
@@ -173,9 +195,14 @@ class Checkpoints:
         if good is not None and not good(fetched):
             return
         arrays = _named(fetched)
+        new = self.directory / f"{_NEW}{step}"
         with naming(self.path(step)), _quiet():
             self.directory.mkdir(parents=True, exist_ok=True)
-            _orbax().save(self.path(step), arrays, force=True)
+            _orbax().save(new, arrays, force=True)
+            files = sorted(path for path in new.rglob("*") if path.is_file())
+            manifest = {str(path.relative_to(new)): _sha256(path) for path in files}
+            (new / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+            new.rename(self.path(step))
         self._newest = step
         for old in self.steps()[: -self._keep]:
             # Renamed first: one that is half deleted must not look like a whole one.
@@ -193,6 +220,14 @@ class Checkpoints:
                     shutil.rmtree(path)
 
 
+def steps_in(directory: Path) -> list[int]:
+    """The steps of the checkpoints in a directory, ascending."""
+    if not directory.is_dir():
+        return []
+    names = (path.name for path in directory.iterdir())
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Orbax logs an exception with the traces of all its threads, and raises it too."""
@@ -203,6 +238,11 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(of_others)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _orbax():
@@ -225,8 +265,10 @@ def _named(state: Tree) -> Tree:
 
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
     named = {tree.path_name(path): np.asarray(leaf) for path, leaf in leaves}
-    if len(named) < len(leaves):
-        raise ValueError("two leaves of the state have one path.")
+    paths = sorted(f"{name}/" for name in named)
+    for one, other in zip(paths, paths[1:], strict=False):
+        if other.startswith(one) or len(named) < len(leaves):
+            raise ValueError(f"two leaves of the state have the path `{one[:-1]}`.")
     return unflatten_dict({k: x for k, x in named.items() if x.size}, sep="/")
 
 
@@ -259,6 +301,8 @@ def _placed(saved: dict[str, np.ndarray], like: T, path: Path) -> T:
         value = saved.get(name, np.zeros(shape, dtype))
         if getattr(leaf, "committed", False):
             value = jax.device_put(value, leaf.sharding)
+        elif getattr(leaf, "weak_type", False) and not shape:
+            value = jnp.asarray(value.item())  # weak, as it was: it promotes no other
         else:
             value = jnp.asarray(value)
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):

@@ -1,7 +1,7 @@
 """What the config of a run must hold, checked before anything is started."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -103,6 +103,15 @@ def read(config: Mapping[str, Spec]) -> Config:
       ValueError: a key is unknown or missing, or a value is refused.
     """
     return call(Config, config, path="config")
+
+
+def resolved(config: object) -> dict[str, Spec]:
+    """The config as JSON data, every default of a run filled in.
+
+    Raises:
+      ValueError: as `plain` and `read`.
+    """
+    return plain(asdict(read(plain(config))))
 
 
 def _plain(value: Any, path: str) -> Spec:

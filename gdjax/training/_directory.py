@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import jax
 
 from gdjax.config import Spec
+from gdjax.training._checkpoints import steps_in
 from gdjax.training._config import plain
 from gdjax.training._files import naming, replacing
 
@@ -34,29 +35,57 @@ class WorkDirectory:
     Args:
       path: it need not exist yet.
       config: of the run; a `ConfigDict` with its references.
+      resolve: from a config to JSON data with all defaults, so that it makes no
+        difference whether these are spelled out.
     """
 
-    def __init__(self, path: str | os.PathLike[str], config: Any):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        config: Any,
+        *,
+        resolve: Callable[[Any], Json] = plain,
+    ):
         self.path = Path(path)
         self.curves = self.path / "curves.png"
         self.checkpoints = self.path / "checkpoints"
         self._config = config
+        self._resolve = resolve
 
     def results(self) -> Results | None:
         """The results of a run that is finished, `None` if there is more to do.
 
         Raises:
-          ValueError: the directory holds a run of another config, or a broken file.
+          ValueError: the directory holds a run of another config, one that has made
+            more steps or cannot make more, or a broken file.
           OSError: it is no directory, or may not be read.
         """
         if self.path.exists():
             os.listdir(self.path)  # says why not, if it cannot be read
-        there = self._read("config.json")
+        there, _ = self._there()
+        steps, results = steps_in(self.checkpoints), self._read("results.json")
         if there is None:
+            if steps:
+                raise ValueError(
+                    f"`workdir` {self.path} holds checkpoints and no config.json to "
+                    "tell of what: choose another `workdir`, or delete this one."
+                )
             return None
-        there.pop("provenance", None)
         self._compare(there)
-        return self._read("results.json") if there == plain(self._config) else None
+        now = self._resolve(self._config).get("num_steps", 0)
+        if there.get("num_steps", 0) == now:
+            return results
+        if steps and steps[-1] > now:
+            raise ValueError(
+                f"`config.num_steps` must be >= {steps[-1]}, which the run in "
+                f"{self.path} has made, got {now}; or choose another `workdir`."
+            )
+        if results and not steps:
+            raise ValueError(
+                f"`workdir` {self.path} holds a finished run whose checkpoints were "
+                f"deleted: it cannot go on to {now} steps; choose another `workdir`."
+            )
+        return None
 
     @contextmanager
     def at_work(self, provenance: Json) -> Iterator[list[str]]:
@@ -72,9 +101,9 @@ class WorkDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         with _locked(self.path / ".lock"):
             self.results()  # another process may just have been here
-            here = plain(self._config)
-            there = self._read("config.json") or {}
-            record = there.pop("provenance", None) or {**provenance, "changes": []}
+            here = self._resolve(self._config)
+            there, record = self._there()
+            record = record or {**provenance, "changes": []}
             if record["data"] != provenance["data"]:
                 raise ValueError(
                     f"`workdir` {self.path} holds a run on other data: {record['data']}"
@@ -115,7 +144,7 @@ class WorkDirectory:
                     as_there[key] = there[key]
         old, new = (
             {key: value for key, value in config.items() if key not in _FREE}
-            for config in (there, plain(as_there))
+            for config in (there, self._resolve(as_there))
         )
         for key, was, now in _differences(old, new, "config"):
             raise ValueError(
@@ -124,14 +153,31 @@ class WorkDirectory:
                 "`workdir`, or delete this one."
             )
 
+    def _there(self) -> tuple[Json | None, Json | None]:
+        """The config and the provenance that the directory holds, if it does."""
+        config = self._read("config.json")
+        if config is None:
+            return None, None
+        record = config.pop("provenance", None)
+        known = {"data", "versions", "device", "changes"}
+        is_whole = isinstance(record, dict) and known <= record.keys()
+        try:
+            config = self._resolve(config)
+        except ValueError as error:
+            raise ValueError(f"{self.path / 'config.json'}: {error}") from error
+        return config, record if is_whole else None
+
     def _read(self, name: str) -> Json | None:
         path = self.path / name
         if not path.exists():
             return None
         try:
-            return json.loads(path.read_text())
+            data = json.loads(path.read_text())
         except ValueError as error:
             raise ValueError(f"{path} is no JSON file: {error}.") from error
+        if not isinstance(data, dict):
+            raise ValueError(f"{path} must hold a JSON object, got {data!r:.40}.")
+        return data
 
     def _write(self, name: str, data: object) -> None:
         with replacing(self.path / name) as temporary:

@@ -29,7 +29,10 @@ def naming(path: Path) -> Iterator[None]:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path; what is written there takes the place of `path` at once."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(
+        f".new.{path.name}"
+    )  # may be there from a killed process
+    temporary.unlink(missing_ok=True)
     try:
         with naming(path):
             yield temporary

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -62,14 +63,20 @@ def _assert(assertion: Callable, value: object, sentence: str) -> None:
 def first_bad(state: TrainState) -> str | None:
     """The path of the first leaf with a bad number, parameters first, if there is one.
 
-    Bad are NaN and infinity, in the optimizer's state NaN alone: a best value so far
-    may start at infinity.
+    Bad is NaN, and infinity in parameters: a mask or a best value may be infinite.
     """
     for name in ("params", "model_state", "opt_state"):
+        bad = np.isnan if name != "params" else lambda x: ~np.isfinite(x)
         for path, leaf in tree_leaves_with_path(getattr(state, name)):
-            if jnp.issubdtype(leaf.dtype, jnp.inexact):
-                array = np.asarray(leaf)
-                bad = np.isnan if name == "opt_state" else lambda x: ~np.isfinite(x)
-                if bad(array).any():
-                    return f"{name}/{tree.path_name(path)}"
+            if _inexact(leaf) and bad(np.asarray(leaf)).any():
+                return f"{name}/{tree.path_name(path)}".removesuffix("/")
     return None
+
+
+def has_finite_params(state: TrainState) -> bool:
+    leaves = filter(_inexact, jax.tree.leaves(state.params))
+    return all(np.isfinite(np.asarray(leaf)).all() for leaf in leaves)
+
+
+def _inexact(leaf: jax.typing.ArrayLike) -> bool:
+    return jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)

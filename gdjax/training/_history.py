@@ -34,18 +34,22 @@ class Call(NamedTuple):
     @property
     def evaluation(self) -> dict[str, float | jax.Array]:
         """Its evaluation, `eval_NAME` where the step has a metric of that name."""
-        return {
+        named = {
             f"eval_{name}" if name in self.metrics else name: value
             for name, value in self.evaluated.items()
         }
+        names = ["step", *self.metrics, *named]
+        if len(set(names)) < len(names):
+            twice = max(names, key=names.count)
+            raise ValueError(f"two columns would be called `{twice}`: rename a metric.")
+        return named
 
     def rows(self, due: Callable[[int], bool]) -> Iterator[Row]:
         """Waits, and gives the rows of the steps that are due or have no finite loss.
 
         Metrics of the evaluation are in the last step's.
         """
-        losses = np.broadcast_to(self.metrics.get("loss", 0.0), self.length)
-        finite = np.isfinite(losses)
+        finite = np.isfinite(self._column("loss"))
         places = [
             place
             for place in range(self.length)
@@ -53,16 +57,26 @@ class Call(NamedTuple):
         ]
         if not places:
             return
-        columns = {
-            name: np.atleast_1d(value).tolist()
-            for name, value in jax.device_get(dict(self.metrics)).items()
-        }
+        for value in self.metrics.values():
+            getattr(value, "copy_to_host_async", lambda: None)()
+        columns = {name: self._column(name).tolist() for name in self.metrics}
+        evaluation = self.evaluation
         for place in places:
             row: Row = {"step": self.first + place + 1}
             row |= {name: column[place] for name, column in columns.items()}
             if place + 1 == self.length:
-                row |= {name: float(value) for name, value in self.evaluation.items()}
+                row |= {name: float(value) for name, value in evaluation.items()}
             yield row
+
+    def _column(self, name: str) -> np.ndarray:
+        """The metric at each step; zeros where there is none of this name."""
+        values = np.asarray(self.metrics.get(name, 0))
+        if values.shape not in ((), (self.length,)):
+            raise ValueError(
+                f"metric `{name}` must be a scalar, got shape {values.shape}."
+            )
+        values = values.astype(int) if values.dtype == bool else values
+        return np.broadcast_to(values, self.length)
 
 
 def append(columns: Columns, row: Row) -> Row:

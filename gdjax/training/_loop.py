@@ -12,7 +12,7 @@ import numpy as np
 
 from gdjax._checks import POSITIVE, integer, number
 from gdjax.training._checkpoints import Checkpoints
-from gdjax.training._health import first_bad
+from gdjax.training._health import first_bad, has_finite_params
 from gdjax.training._history import Call, Columns, Row, append, as_columns
 from gdjax.training._progress import progress as show_progress
 from gdjax.training._signals import stop_requests
@@ -95,9 +95,10 @@ def fit(
     loop does not wait for the calls that it has just started, that may be noticed up
     to eight calls late; the state is a later one then.
 
-    With `checkpoints` it goes on from the newest of them, if there is one, and the
-    result is that of a run which was never interrupted, bit for bit. Ctrl-C and SIGTERM
-    then end it with a checkpoint; a second one leaves at once.
+    With `checkpoints` it goes on from the newest of them, if there is one, and ends in
+    the state of a run that was never interrupted, bit for bit; with `log` the history
+    is that too, which else begins there. Ctrl-C and SIGTERM then end it with a
+    checkpoint; a second one leaves at once.
 
     Args:
       step: `(state, batch) -> (state, metrics)`. Where it has an attribute
@@ -118,7 +119,8 @@ def fit(
       checkpoints: where to save, and how often.
       time_limit: seconds after which to stop, > 0.
       callbacks: each called as `callback(state, row)` at every row, with the state of
-        that very step, for which the loop waits.
+        that very step, for which the loop waits (a later one, if the loss is not
+        finite).
       log: gets the rows too, as soon as they are there; the loop does not wait.
       progress: whether to print: a live bar on a terminal, else some ten lines; and at
         the end why it stopped, and the time to compile, apart from the speed after it.
@@ -174,10 +176,10 @@ def fit(
             names = ("loss", *list(call.evaluation)[:2])
             shown.update((name, row[name]) for name in names if name in row)
             show(at, shown, clock.speed(call.end - start))
-            if not math.isfinite(row.get("loss", 0)):
+            if "loss" in call.metrics and not math.isfinite(row["loss"]):
                 return f"{_BAD} loss at step {at}"
         if call.copied is not None and checkpoints:
-            checkpoints.write(*call.copied, good=_is_finite)
+            checkpoints.write(*call.copied, good=_is_good)
         return None
 
     wait_for_rows = bool(callbacks) or watch.may_end
@@ -199,8 +201,11 @@ def fit(
             if evaluate and (end % eval_every == 0 or end == num_steps):
                 evaluated = clock.time("evaluate", evaluate, state)
                 now = watch.look(now, evaluated)
-            due = checkpoints is not None and checkpoints.due(end)
-            copied = checkpoints.copy(end, now) if due and checkpoints else None
+            copied = None
+            if checkpoints is not None and checkpoints.due(end):
+                while checkpoints.held and pending and not stopped:
+                    stopped = settle(pending.popleft())  # one copy at a time
+                copied = checkpoints.copy(end, now)
             pending.append(Call(first, length, metrics, evaluated, copied))
 
             wait = is_row(end) if wait_for_rows else bool(stop and evaluated)
@@ -211,16 +216,18 @@ def fit(
                 stopped = settle(pending.popleft())
             if wait:
                 stopped = stopped or watch.reason(now)
-            if time_limit is not None and clock.seconds() > time_limit:
+            if time_limit and clock.seconds() > time_limit and end < num_steps:
                 stopped = stopped or "time_limit"
         while pending and not (stopped or "").startswith(_BAD):
             stopped = settle(pending.popleft()) or stopped
-        stopped = stopped or request.name or watch.reason(now) or "num_steps"
+        at = int(now.state.step)
+        stopped = stopped or watch.reason(now)
+        stopped = stopped or (request.name if at < num_steps else None) or "num_steps"
         if checkpoints is not None and not stopped.startswith(_BAD):
-            if first_bad(now.state):  # the last update made it so
-                stopped = f"{_BAD} state at step {int(now.state.step)}"
-            else:
-                checkpoints.save(int(now.state.step), now)
+            if _is_good(now):
+                checkpoints.save(at, now)
+            else:  # the last update made it so
+                stopped = f"{_BAD} parameters at step {at}"
     if stopped.startswith(_BAD):
         stopped += _evidence(now.state, checkpoints)
     if progress:
@@ -255,8 +262,8 @@ def _first(
     return saved
 
 
-def _is_finite(saved: Saved) -> bool:
-    return first_bad(saved.state) is None
+def _is_good(saved: Saved) -> bool:
+    return has_finite_params(saved.state)
 
 
 def _evidence(state: TrainState, checkpoints: Checkpoints | None) -> str:

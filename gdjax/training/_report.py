@@ -69,17 +69,20 @@ def print_end(result: Result, num_steps: int, directory: WorkDirectory | None) -
     """Files, and as the last line why it ended and how it goes on."""
     if directory is not None:
         print_files(directory)
-    step = int(result.state.step)
+    step, rows = int(result.state.step), result.history["step"]
+    last = int(rows[-1]) if result.complete and rows else step
     said = f"stopped  {result.stopped}"
     if "at step" not in said:
-        said += f" at step {step} of {num_steps}"
-    if result.complete and [step] != result.history["step"][-1:]:
+        said += f" at step {last} of {num_steps}"
+    if last != step:
         said += f"; the state is that of step {step}, the best"
-    if not result.complete and directory is not None:
+    if result.stopped in ("time_limit", "SIGINT", "SIGTERM") and directory is not None:
         said += "; to go on, start it again"
     print(said, flush=True)
 
 
 def print_files(directory: WorkDirectory) -> None:
     print(f"picture  {directory.curves}")
-    print(f"numbers  {directory.path / 'results.json'}, metrics.csv, metrics.jsonl")
+    numbers = ("results.json", "metrics.csv", "metrics.jsonl")
+    first, *others = [name for name in numbers if (directory.path / name).exists()]
+    print(f"numbers  {', '.join([str(directory.path / first), *others])}")

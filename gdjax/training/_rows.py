@@ -46,6 +46,7 @@ class Rows:
     def __init__(self, directory: str | os.PathLike[str], names: Sequence[str] = ()):
         self._directory = Path(directory)
         self._names = names
+        self._columns: list[str] = []
         self._stack = ExitStack()
         self._sinks: list[tuple[Path, Sink]] = []
 
@@ -56,6 +57,7 @@ class Rows:
             for name in ("metrics.csv", "metrics.jsonl", "events")
         )
         kept = [row for row in read_rows(self._directory) if row["step"] <= step]
+        self._columns = list(kept[0]) if kept else []
         for path, opened in ((table, _table), (lines, _lines)):
             with replacing(path) as temporary, opened(temporary) as append:
                 for row in kept:
@@ -69,10 +71,17 @@ class Rows:
         return kept
 
     def append(self, row: Row) -> None:
-        row = dict.fromkeys(("step", *row, *self._names), math.nan) | row
+        columns = self._columns or list(dict.fromkeys(("step", *row, *self._names)))
+        if more := row.keys() - columns:
+            raise ValueError(
+                f"the rows in {self._directory} have no column `{min(more)}`: give "
+                "`names` that come later, or begin anew."
+            )
+        self._columns = columns
+        whole = {name: row.get(name, math.nan) for name in columns}
         for path, append in self._sinks:
             with naming(path):
-                append(row)
+                append(whole)
 
     def _open(self, path: Path, opened: Callable) -> None:
         self._stack.enter_context(naming(path))
@@ -93,31 +102,36 @@ def read_rows(directory: Path) -> list[Row]:
     lines = path.read_text().splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines.pop()
-    return [
-        # Counters stay integers, so that they look the same when written again.
-        {name: int(x) if x.isdigit() else float(x) for name, x in row.items()}
-        for row in csv.DictReader(lines)
-    ]
+    rows = []
+    for number, row in enumerate(csv.DictReader(lines), start=2):
+        try:
+            rows.append({name: _number(x) for name, x in row.items()})
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{path}, line {number}, is no row of numbers: {lines[number - 1]!r}."
+            ) from None
+    return rows
+
+
+def _number(text: str) -> float:
+    """Counters stay integers, so that they look the same when written again."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 @contextmanager
 def _table(path: Path) -> Iterator[Sink]:
     with open(path, "a", newline="", buffering=1) as file:
-        writer = csv.writer(file)
-        with open(path, newline="") as there:
-            header = next(csv.reader(there), [])
+        writer, is_new = csv.writer(file), file.tell() == 0
 
         def append(row: Row) -> None:
-            nonlocal header
-            if not header:
-                header = list(row)
-                writer.writerow(header)
-            if row.keys() - header:
-                raise ValueError(
-                    f"{path} has no column for `{min(row.keys() - header)}`: the run "
-                    "was started by other code."
-                )
-            writer.writerow([row.get(column, math.nan) for column in header])
+            nonlocal is_new
+            if is_new:
+                writer.writerow(row)
+                is_new = False
+            writer.writerow(row.values())
 
         yield append
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from gdjax.diagnostics import plots
 from gdjax.training import _report as report
 from gdjax.training import _setup as setup
 from gdjax.training._checkpoints import Checkpoints
-from gdjax.training._config import Config, plain, read
+from gdjax.training._config import Config, plain, read, resolved
 from gdjax.training._directory import WorkDirectory
 from gdjax.training._evaluate import Evaluation, make_evaluate
 from gdjax.training._files import replacing
@@ -45,7 +46,8 @@ def run(
     newest checkpoint and ends as if it never had been; of a finished run the results
     are printed again and nothing is trained. `num_steps`, `time_limit`, `log_every`,
     `checkpoint` and `parallel` may differ then, so that a larger `num_steps` continues
-    a finished run.
+    a finished run. (The evaluation at its former last step stays: early stopping and
+    plateaus have counted it.)
 
     Args:
       config: a dict or an `ml_collections.ConfigDict`, see `configs/digits_mlp.py`, or
@@ -78,7 +80,9 @@ def run(
     settings = read(plain(config))
     if "provenance" in config:  # of a config.json
         config = {key: config[key] for key in config.keys() if key != "provenance"}
-    directory = None if workdir is None else WorkDirectory(workdir, config)
+    directory = None
+    if workdir is not None:
+        directory = WorkDirectory(workdir, config, resolve=resolved)
     if directory is not None:
         directory.results()  # refused now rather than after the data are loaded
         need("matplotlib", "run")  # missed now rather than after the training
@@ -115,14 +119,16 @@ def _run(
     if directory is not None and (results := directory.results()):
         report.print_results(results)
         report.print_files(directory)
-        print(f"complete; to train anew: rm -r {directory.path}", flush=True)
+        anew = shlex.quote(str(directory.path))
+        print(f"complete; to train anew: rm -r {anew}", flush=True)
         return _finished(Watch(shapes, stop, config.metric), shapes, directory)
     with contextlib.ExitStack() as stack:
         checkpoints, log = None, None
         if directory is not None:
             changes = stack.enter_context(directory.at_work(provenance(info)))
             report.print_changes(changes)
-            names = list(jax.eval_shape(validate, shapes))
+            validation = jax.eval_shape(evaluate, shapes, splits["validation"])
+            names = list(_flat(validation))  # in the order in which they will come
             log = stack.enter_context(Rows(directory.path, names))
             checkpoints = setup.make_checkpoints(config, directory)
         there = checkpoints is not None and checkpoints.steps()

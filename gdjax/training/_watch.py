@@ -46,7 +46,10 @@ class Watch:
 
     def like(self, state: TrainState) -> Saved:
         """The shapes of what a checkpoint holds; arrays of `state` stay arrays."""
-        return Saved(state, jax.eval_shape(self.first, state).stopping)
+        stopping = jax.eval_shape(self.first, state).stopping
+        if stopping is not None and stopping.best != ():
+            stopping = stopping._replace(best=state)  # goes where the state goes
+        return Saved(state, stopping)
 
     def first(self, state: TrainState) -> Saved:
         """What there is before the first step."""

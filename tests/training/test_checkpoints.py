@@ -125,42 +125,64 @@ def test_another_state_is_refused_by_the_leaf(saved, change, message):
 
 
 def test_what_a_killed_process_leaves_is_no_checkpoint(saved):
-    (saved / "30.orbax-checkpoint-tmp").mkdir()
+    (saved / ".new-30.orbax-checkpoint-tmp").mkdir()
     (saved / ".removed-9" / "d").mkdir(parents=True)
     assert Checkpoints(saved).restore(state())[0] == 20
     assert sorted(path.name for path in saved.iterdir()) == ["10", "20"]
 
 
-# Orbax closes its event loop under the reads that it has given up.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_one_that_cannot_be_read_is_set_aside_and_said(saved, capsys):
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_one_that_is_broken_is_set_aside_and_said(saved, capfd):
     (saved / "40").mkdir()
-    (saved / "20" / "manifest.ocdbt").unlink()
+    largest = max((saved / "20").rglob("*/d/*"), key=lambda path: path.stat().st_size)
+    flip(largest)  # Orbax itself would notice nothing
     checkpoints = Checkpoints(saved, keep=1)
     step, restored = checkpoints.restore(state())
     assert step == 10
     assert_the_same(restored, state(10))
-    said = capsys.readouterr().out.splitlines()
-    assert [line.partition(", now ")[0] for line in said] == [
-        f"checkpoint {saved}/40 cannot be read",
-        f"checkpoint {saved}/20 cannot be read",
-    ]
+    name = largest.relative_to(saved / "20")
+    assert tuple(capfd.readouterr()) == (
+        f"checkpoint {saved}/40 is broken, now broken-40: manifest.json is missing\n"
+        f"checkpoint {saved}/20 is broken, now broken-20: {name} is not what was "
+        "written\n",
+        "",
+    )
     # Its place is free, and retention does not prefer it to the good one.
     checkpoints.save(20, state(1))
     checkpoints.wait()
     assert_the_same(Checkpoints(saved).restore(state())[1], state(1))
     names = sorted(path.name for path in saved.iterdir())
-    assert names == ["20", "unreadable-20", "unreadable-40"]
+    assert names == ["20", "broken-20", "broken-40"]
 
 
-# Orbax closes its event loop under the reads that it has given up.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_every_file_counts(saved):
+    checkpoints = Checkpoints(saved)
+    assert checkpoints.verify(20) is None
+    for path in [path for path in (saved / "20").rglob("*") if path.is_file()]:
+        data = path.read_bytes()
+        flip(path)
+        assert checkpoints.verify(20) is not None
+        path.unlink()
+        assert checkpoints.verify(20) == f"{path.name} is missing"
+        path.write_bytes(data)
+    assert checkpoints.verify(20) is None
+
+
 def test_no_checkpoint_is_no_error_and_only_broken_ones_are(saved, tmp_path):
     assert Checkpoints(tmp_path / "none").restore(state()) is None
     assert not (tmp_path / "none").exists()
-    for step in ("10", "20"):
-        (saved / step / "manifest.ocdbt").write_bytes(b"")
-    with pytest.raises(OSError, match="no checkpoint can be read: .*/20: .*/10: "):
+    (saved / "20" / "manifest.json").write_text("{")
+    (saved / "10" / "manifest.ocdbt").unlink()
+    with pytest.raises(
+        OSError,
+        match="no checkpoint is intact: .*/20: manifest.json is no JSON file; "
+        ".*/10: manifest.ocdbt is missing",
+    ):
         Checkpoints(saved).restore(state())
     assert sorted(path.name for path in saved.iterdir()) == ["10", "20"]
 
@@ -171,6 +193,44 @@ def test_nothing_is_written_where_it_is_not_good(tmp_path):
     checkpoints.save(1, {"w": jnp.ones(2)}, good=lambda x: seen.append(x) or False)
     checkpoints.wait()
     assert checkpoints.steps() == [] and isinstance(seen[0]["w"], np.ndarray)
+
+
+def test_two_leaves_with_one_path_are_refused(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    for tree in ({"a": np.ones(1), "a/b": np.ones(1)}, {"a": [1.0], "a/0": 1.0}):
+        checkpoints.save(1, jax.tree.map(jnp.asarray, tree))
+        with pytest.raises(ValueError, match="two leaves .* have the path `a"):
+            checkpoints.wait()
+
+
+def test_after_a_save_that_failed_it_can_be_used(tmp_path):
+    (tmp_path / "full").write_text("")
+    checkpoints = Checkpoints(tmp_path / "full" / "below")
+    checkpoints.save(1, {"w": jnp.ones(1)})
+    with pytest.raises(OSError, match="full"):
+        checkpoints.wait()
+    (tmp_path / "full").unlink()
+    checkpoints.save(1, {"w": jnp.ones(1)})
+    checkpoints.wait()
+    assert checkpoints.steps() == [1]
+    # Another run in its place is saved too.
+    (tmp_path / "full").rename(tmp_path / "moved")
+    assert checkpoints.restore({"w": jnp.ones(1)}) is None
+    checkpoints.save(1, {"w": jnp.ones(1)})
+    checkpoints.wait()
+    assert checkpoints.steps() == [1]
+
+
+def test_a_weak_scalar_stays_weak(tmp_path):
+    """A strong one would turn bf16 parameters into f32."""
+    tree = {"rate": jnp.asarray(0.997), "count": jnp.asarray(3)}
+    assert tree["rate"].weak_type and tree["count"].weak_type
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, tree)
+    checkpoints.wait()
+    _, restored = checkpoints.restore(tree)
+    assert restored["rate"].weak_type and restored["count"].weak_type
+    assert_the_same(restored, tree)
 
 
 FULL = """

@@ -32,6 +32,7 @@ def finished(path, config=CONFIG):
     directory = WorkDirectory(path, config)
     with directory.at_work(FROM) as changes:
         assert changes == []
+        (directory.checkpoints / "100").mkdir(parents=True)
         directory.finish(RESULTS)
     return directory
 
@@ -63,7 +64,7 @@ def test_it_is_finished_when_there_are_results(tmp_path):
             "`config.optimizer.b1` is 0.9 there and missing here",
         ),
         (
-            {**CONFIG, "clip": {"name": "x"}, "num_steps": 3},
+            {**CONFIG, "clip": {"name": "x"}, "num_steps": 300},
             "`config.clip` is null there and {.*} here; choose another `workdir`",
         ),
     ],
@@ -136,6 +137,35 @@ def test_what_follows_from_the_number_of_steps_may_change_with_it(tmp_path):
         WorkDirectory(tmp_path, plain).results()
 
 
+def test_a_run_is_not_gone_back_behind_and_nothing_of_it_lost(tmp_path):
+    directory = finished(tmp_path)
+    with pytest.raises(ValueError, match="`config.num_steps` must be >= 100, .* got 9"):
+        with WorkDirectory(tmp_path, {**CONFIG, "num_steps": 9}).at_work(FROM):
+            pass
+    assert directory.results() == RESULTS
+    # Without its checkpoints it cannot go on; but it is still complete.
+    (directory.checkpoints / "100").rmdir()
+    with pytest.raises(ValueError, match="checkpoints were deleted: .* to 200 steps"):
+        with WorkDirectory(tmp_path, {**CONFIG, "num_steps": 200}).at_work(FROM):
+            pass
+    assert WorkDirectory(tmp_path, {**CONFIG, "log_every": 1}).results() == RESULTS
+
+
+def test_checkpoints_of_nobody_knows_what_are_refused(tmp_path):
+    (tmp_path / "checkpoints" / "7").mkdir(parents=True)
+    with pytest.raises(ValueError, match="holds checkpoints and no config.json"):
+        WorkDirectory(tmp_path, CONFIG).results()
+
+
+@pytest.mark.parametrize("record", [{"commit": "x"}, None, "x"])
+def test_a_record_of_another_form_is_begun_anew(record, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG, "provenance": record}))
+    with WorkDirectory(tmp_path, CONFIG).at_work(FROM) as changes:
+        assert changes == []
+    there = json.loads((tmp_path / "config.json").read_text())
+    assert there["provenance"] == {**FROM, "changes": []}
+
+
 def test_other_data_are_refused(tmp_path):
     finished(tmp_path)
     other = {**FROM, "data": {"name": "digits", "digest": "abd"}}
@@ -181,6 +211,9 @@ def test_what_is_no_work_directory(tmp_path):
                 pass
     (tmp_path / "config.json").write_text('{"num_steps": 10')
     with pytest.raises(ValueError, match="config.json is no JSON file: .*line 1"):
+        WorkDirectory(tmp_path, CONFIG).results()
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"must hold a JSON object, got \[1\]"):
         WorkDirectory(tmp_path, CONFIG).results()
 
 

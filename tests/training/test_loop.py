@@ -210,6 +210,90 @@ def test_the_first_bad_leaf_and_the_last_good_checkpoint(tmp_path):
     assert not result.complete and checkpoints.steps() == [8]
 
 
+@pytest.mark.parametrize(
+    "metrics, evaluated, message",
+    [
+        ({"step": 1.0}, {}, "two columns would be called `step`"),
+        ({}, {"step": 1.0}, "two columns would be called `step`"),
+        ({"v": 1.0, "eval_v": 2.0}, {"v": 3.0}, "two columns .* called `eval_v`"),
+        ({"v": np.ones(3)}, {}, r"metric `v` must be a scalar, got shape \(3,\)"),
+        ({"loss": np.ones((1, 1))}, {}, r"metric `loss` must be .* \(1, 1\)"),
+    ],
+)
+def test_metrics_that_would_be_lost_are_refused(metrics, evaluated, message):
+    def step(state, batch):
+        return state._replace(step=state.step + np.int32(1)), metrics
+
+    with pytest.raises(ValueError, match=message):
+        run(step, num_steps=10, evaluate=lambda state: evaluated)
+
+
+def test_names_that_clash_and_values_of_other_types():
+    def step(state, batch):
+        metrics = {"v": jnp.asarray(True), "n": np.int64(-3)}
+        return state._replace(step=state.step + np.int32(1)), metrics
+
+    # A loss of the evaluation is no loss of the step: infinite, it ends nothing.
+    evaluate = lambda state: {"v": np.float32(0.5), "loss": math.inf}
+    history = run(step, num_steps=10, evaluate=evaluate).history
+    assert history == {
+        "step": [10],
+        "v": [1],
+        "n": [-3],
+        "eval_v": [0.5],
+        "loss": [math.inf],
+    }
+
+
+def test_what_may_be_infinite_is_saved(tmp_path):
+    state = fresh()._replace(
+        model_state={"mask": np.array([0.0, -np.inf])}, opt_state=(np.float32("nan"),)
+    )
+    checkpoints = Checkpoints(tmp_path, every_steps=4)
+    result = fit(Step(), state, Batches(), num_steps=8, checkpoints=checkpoints)
+    assert result.stopped == "num_steps" and checkpoints.steps() == [4, 8]
+
+
+def test_parameters_that_the_last_step_made_infinite_are_not_saved(tmp_path):
+    def step(state, batch):
+        state = state._replace(step=state.step + np.int32(1))
+        params = np.float32("inf") if state.step == 9 else state.params
+        return state._replace(params=params), {"loss": 1.0}
+
+    checkpoints = Checkpoints(tmp_path, every_steps=4)
+    result = run(step, num_steps=9, checkpoints=checkpoints)
+    assert result.stopped == (
+        "non-finite parameters at step 9; the first bad leaf of step 9 is `params`; "
+        f"the last good checkpoint: {tmp_path}/8"
+    )
+
+
+def test_no_more_than_one_copy_waits_to_be_written(tmp_path, monkeypatch):
+    held = []
+
+    class Late(np.ndarray):
+        is_ready = staticmethod(lambda: False)
+
+    def step(state, batch):
+        held.append(sum(x is not None for x in copies))
+        loss = np.ones(()).view(Late)
+        return state._replace(step=state.step + np.int32(1)), {"loss": loss}
+
+    copies = []
+
+    class Counted(Checkpoints):
+        def copy(self, step, state):
+            copies.append(step)
+            return super().copy(step, state)
+
+        def write(self, step, copied, **options):
+            copies[copies.index(step)] = None
+            super().write(step, copied, **options)
+
+    run(step, num_steps=30, checkpoints=Counted(tmp_path, every_steps=1))
+    assert max(held) == 1 and len(copies) >= 30
+
+
 class Failing(NamedTuple):
     """Batches that are at an end at a step: a run that is killed there."""
 
@@ -313,6 +397,8 @@ def test_a_time_limit(tmp_path):
     result = run(Step(2), num_steps=40, time_limit=1e-9, log_every=2)
     assert result.stopped == "time_limit" and int(result.state.step) == 2
     assert result.history["step"] == [2]
+    result = run(Step(2), num_steps=2, time_limit=1e-9)
+    assert result.stopped == "num_steps"  # all is done
     result = run(Step(2), num_steps=40, time_limit=1e3)
     assert result.stopped == "num_steps"
 

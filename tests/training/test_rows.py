@@ -11,7 +11,7 @@ import pytest
 from gdjax.training._rows import Rows, read_rows
 
 ROWS = [
-    {"step": 5, "loss": 0.1 + 0.2, "count": 3},
+    {"step": 5, "loss": 0.1 + 0.2, "count": -3},
     {"step": 10, "loss": math.inf, "count": 4, "v": 2.0},
     {"step": 15, "loss": 1e-40, "count": 5, "v": -0.0},
 ]
@@ -43,17 +43,17 @@ def test_they_can_be_read_while_they_come(tmp_path):
             rows.append(row)
         assert lines(tmp_path, "metrics.csv") == [
             "step,loss,count,v",
-            "5,0.30000000000000004,3,nan",
+            "5,0.30000000000000004,-3,nan",
             "10,inf,4,2.0",
             "15,1e-40,5,-0.0",
         ]
         assert [json.loads(line) for line in lines(tmp_path)] == [
-            {"step": 5, "loss": 0.1 + 0.2, "count": 3, "v": None},
+            {"step": 5, "loss": 0.1 + 0.2, "count": -3, "v": None},
             {"step": 10, "loss": None, "count": 4, "v": 2.0},
             {"step": 15, "loss": 1e-40, "count": 5, "v": -0.0},
         ]
     assert events(tmp_path) == [
-        (5, {"loss": pytest.approx(0.3), "count": 3}),
+        (5, {"loss": pytest.approx(0.3), "count": -3}),
         (10, {"loss": math.inf, "count": 4, "v": 2.0}),
         (15, {"loss": pytest.approx(0, abs=1e-39), "count": 5, "v": 0.0}),
     ]
@@ -95,8 +95,17 @@ def test_a_column_that_is_new_is_said(tmp_path):
     with Rows(tmp_path, []) as rows:
         rows.begin(0)
         rows.append({"step": 3, "loss": 1.0})
-        with pytest.raises(ValueError, match="metrics.csv has no column for `other`"):
+        with pytest.raises(ValueError, match=f"{tmp_path} have no column `other`: "):
             rows.append({"step": 4, "other": 1.0})
+
+
+@pytest.mark.parametrize("line", ["7,0.5", "7,0.5,x", "7,True,1"])
+def test_a_table_that_someone_changed(line, tmp_path):
+    (tmp_path / "metrics.csv").write_text(f"step,loss,v\n5,1.0,nan\n{line}\n")
+    with pytest.raises(
+        ValueError, match=f"metrics.csv, line 3, is no row of .*'{line}"
+    ):
+        read_rows(tmp_path)
 
 
 def test_without_tensorboard(tmp_path, monkeypatch):

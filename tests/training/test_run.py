@@ -107,7 +107,8 @@ def test_a_run_and_a_second_call(tmp_path, capsys, monkeypatch):
     jax.tree.map(np.testing.assert_array_equal, second.history, history)
     # So it does without the checkpoints, which take the most space.
     shutil.rmtree(tmp_path / "job" / "checkpoints")
-    third = run(CONFIG, tmp_path / "job")
+    # Neither a default that is spelled out nor a time limit makes it another run.
+    third = run({**CONFIG, "seed": 0, "time_limit": 9.0}, tmp_path / "job")
     assert capsys.readouterr().out == again
     assert third.state is None and third.stopped == "complete" and third.complete
     jax.tree.map(np.testing.assert_array_equal, third.history, history)
@@ -115,7 +116,7 @@ def test_a_run_and_a_second_call(tmp_path, capsys, monkeypatch):
         assert path == tmp_path / "job" or path.stat().st_mtime_ns == files[path]
 
     with pytest.raises(
-        ValueError, match="holds a run of another config: `config.seed` is missing"
+        ValueError, match="a run of another config: `config.seed` is 0 there and 3 here"
     ):
         run({**CONFIG, "seed": 3}, tmp_path / "job")
 
@@ -142,8 +143,10 @@ def test_more_steps_continue_a_finished_run(tmp_path, capsys):
         "config.num_steps: 20 -> 30",
         "config.log_every: 5 -> 10",
     ]
-    with pytest.raises(ValueError, match="`num_steps` must be >= 30, .* got 25"):
+    files = {path: path.read_bytes() for path in tmp_path.glob("*.*")}
+    with pytest.raises(ValueError, match="`config.num_steps` must be >= 30, .* got 25"):
         run({**CONFIG, "num_steps": 25}, tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.*")} == files
 
 
 def test_what_a_run_says_of_itself(tmp_path):
