@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import itertools
 import json
 import logging
 import os
@@ -265,9 +266,10 @@ def _named(state: Tree) -> Tree:
 
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
     named = {tree.path_name(path): np.asarray(leaf) for path, leaf in leaves}
-    paths = sorted(f"{name}/" for name in named)
-    for one, other in zip(paths, paths[1:], strict=False):
-        if other.startswith(one) or len(named) < len(leaves):
+    for one, other in itertools.pairwise(
+        sorted(f"{tree.path_name(x)}/" for x, _ in leaves)
+    ):
+        if other.startswith(one):
             raise ValueError(f"two leaves of the state have the path `{one[:-1]}`.")
     return unflatten_dict({k: x for k, x in named.items() if x.size}, sep="/")
 
