@@ -80,7 +80,7 @@ class Checkpoints:
         self._running: Future = self._writer.submit(_orbax)  # half a second, once
         self._last_time = time.monotonic()  # of a copy
         self._last_step = 0  # of a copy, or restored
-        self._newest: int | None = None  # written or restored, and so intact
+        self._newest: int | None = None  # being written, written or restored
         self.held = False  # whether a copy waits to be written
 
     def steps(self) -> list[int]:
@@ -118,7 +118,8 @@ class Checkpoints:
         Raises:
           OSError: the save before this one failed: path and reason.
         """
-        self.write(*self.copy(step, state), good=good)
+        if step != self._newest:
+            self.write(*self.copy(step, state), good=good)
 
     def write(
         self, step: int, copied: T, *, good: Callable[[T], bool] | None = None
@@ -126,6 +127,7 @@ class Checkpoints:
         """Saves what `copy` returned, as `save` does."""
         self.held = False
         self.wait()
+        self._newest = step
         self._running = self._writer.submit(self._write, step, copied, good)
 
     def wait(self) -> None:
@@ -135,7 +137,11 @@ class Checkpoints:
           OSError: it could not be: path and reason.
         """
         running, self._running = self._running, _DONE
-        running.result()
+        try:
+            running.result()
+        except Exception:
+            self._newest = None
+            raise
 
     def verify(self, step: int) -> str | None:
         """What is wrong with the files of a checkpoint; `None` if nothing is."""
@@ -190,8 +196,6 @@ class Checkpoints:
     def _write(
         self, step: int, copied: T, good: Callable[[T], bool] | None = None
     ) -> None:
-        if step == self._newest:
-            return
         fetched = jax.device_get(copied)
         if good is not None and not good(fetched):
             return
@@ -203,12 +207,16 @@ class Checkpoints:
             files = sorted(path for path in new.rglob("*") if path.is_file())
             manifest = {str(path.relative_to(new)): _sha256(path) for path in files}
             (new / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+            if self.path(step).exists():
+                self._remove(step)
             new.rename(self.path(step))
-        self._newest = step
         for old in self.steps()[: -self._keep]:
-            # Renamed first: one that is half deleted must not look like a whole one.
-            removed = self.path(old).rename(self.directory / f"{_REMOVED}{old}")
-            shutil.rmtree(removed)
+            self._remove(old)
+
+    def _remove(self, step: int) -> None:
+        # Renamed first: one that is half deleted must not look like a whole one.
+        removed = self.path(step).rename(self.directory / f"{_REMOVED}{step}")
+        shutil.rmtree(removed)
 
     def _clean(self) -> None:
         """Removes what a killed process left behind."""

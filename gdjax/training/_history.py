@@ -76,7 +76,7 @@ class Call(NamedTuple):
                 f"metric `{name}` must be a scalar, got shape {values.shape}."
             )
         values = values.astype(int) if values.dtype == bool else values
-        return np.broadcast_to(values, self.length)
+        return values if values.ndim else np.full(self.length, values)
 
 
 def append(columns: Columns, row: Row) -> Row:

@@ -289,9 +289,10 @@ def _calls(
             first += 1
             continue
         batches = [batch]
+        size = _size(batch)
         for step in range(first + 1, end):
             batch = source.batch(step)
-            if _sizes(batch) != _sizes(batches[0]):
+            if _size(batch) != size:
                 break
             batches.append(batch)
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
@@ -299,8 +300,8 @@ def _calls(
         first += len(batches)
 
 
-def _sizes(batch: Batch) -> list[int]:
-    return [len(leaf) for leaf in jax.tree.leaves(batch)]
+def _size(batch: Batch) -> int:
+    return len(jax.tree.leaves(batch)[0])
 
 
 class _Clock:

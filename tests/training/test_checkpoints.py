@@ -72,6 +72,14 @@ def test_everything_comes_back_bit_for_bit(saved):
     assert plain["trees"]["a"]["b"].shape == (2, 2) and int(plain["count"]) == 7
 
 
+def test_a_step_is_written_anew_by_another_run(saved):
+    checkpoints = Checkpoints(saved)
+    checkpoints.save(20, state(5))
+    checkpoints.wait()
+    assert_the_same(checkpoints.restore(state())[1], state(5))
+    assert sorted(path.name for path in saved.iterdir()) == ["10", "20"]
+
+
 def test_the_state_may_change_while_it_is_saved(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     donating = jax.jit(
