@@ -215,17 +215,16 @@ class Checkpoints:
 
     def _remove(self, step: int) -> None:
         # Renamed first: one that is half deleted must not look like a whole one.
-        removed = self.path(step).rename(self.directory / f"{_REMOVED}{step}")
-        shutil.rmtree(removed)
+        removed = self.directory / f"{_REMOVED}{step}"
+        if removed.exists():  # of a killed process
+            shutil.rmtree(removed)
+        shutil.rmtree(self.path(step).rename(removed))
 
     def _clean(self) -> None:
         """Removes what a killed process left behind."""
         if self.directory.is_dir():
             for path in self.directory.iterdir():
-                if (
-                    path.name.startswith(_REMOVED)
-                    or ".orbax-checkpoint-tmp" in path.name
-                ):
+                if path.name.startswith((_REMOVED, _NEW)):
                     shutil.rmtree(path)
 
 

@@ -133,10 +133,18 @@ def test_another_state_is_refused_by_the_leaf(saved, change, message):
 
 
 def test_what_a_killed_process_leaves_is_no_checkpoint(saved):
-    (saved / ".new-30.orbax-checkpoint-tmp").mkdir()
-    (saved / ".removed-9" / "d").mkdir(parents=True)
-    assert Checkpoints(saved).restore(state())[0] == 20
+    def leave():
+        for name in (".new-30.orbax-checkpoint-tmp", ".new-31", ".removed-10"):
+            (saved / name / "d").mkdir(parents=True)
+
+    leave()
+    checkpoints = Checkpoints(saved)
+    assert checkpoints.restore(state())[0] == 20
     assert sorted(path.name for path in saved.iterdir()) == ["10", "20"]
+    leave()
+    checkpoints.save(31, state())
+    checkpoints.wait()
+    assert checkpoints.steps() == [20, 31]
 
 
 def flip(path):
