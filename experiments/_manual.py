@@ -25,8 +25,9 @@ Flags:
 {flags}
 
 The work directory holds
-  config.json     the config as it was run, and under "provenance" its seed,
-                  versions, git commit, digest of the data, devices, command
+  config.json     the config as it was run, seed and all, and "provenance":
+                  versions, git commit, digest of the data, device, command,
+                  and what was changed when the run went on
   metrics.csv     a row every log_every steps, as they come; metrics.jsonl the
                   same, and events/ for TensorBoard if tensorboardX is there
   checkpoints/    the newest states, each in a folder called by its step

@@ -232,7 +232,9 @@ def fit(
         stopped += _evidence(now.state, checkpoints)
     if progress:
         steps = int(now.state.step) - start
-        print(f"{stopped}: {steps:,} steps in {clock.summary(steps)}", flush=True)
+        print(
+            f"{steps:,} steps in {clock.summary(steps)}; stopped: {stopped}", flush=True
+        )
     result = Result(now.state, columns, stopped)
     return result._replace(state=watch.result(now)) if result.complete else result
 

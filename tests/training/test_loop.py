@@ -158,8 +158,8 @@ def test_progress_is_ten_lines_with_compiling_apart(capsys):
     *lines, last = capsys.readouterr().out.splitlines()
     assert len(lines) == 10
     assert lines[0].startswith("step  100/1000  loss 99  v 0.5  w 0.25  ")
-    assert all(line.endswith(" steps/s") for line in [*lines, last])
-    assert last.startswith("num_steps: 1,000 steps in 0.")
+    assert all(line.endswith(" steps/s") for line in lines)
+    assert last.startswith("1,000 steps in 0.") and last.endswith("stopped: num_steps")
     assert ": compile 0.0 s, " in last
 
 
@@ -169,7 +169,7 @@ def test_the_bar_of_a_terminal(monkeypatch, capsys):
     run(Step(5, bad=90), num_steps=100, progress=True)
     out = capsys.readouterr().out
     assert re.search(r"91/100.* loss nan .*steps/s", out), out  # in 80 columns
-    assert "non-finite loss at step 91; no leaf is bad; " in out
+    assert "stopped: non-finite loss at step 91; no leaf is bad; " in out
 
 
 def test_what_is_computed_is_kept_at_once():
