@@ -24,11 +24,14 @@ from gdjax.config import describe
 from gdjax.optimizers import adam, adamw, sgd
 from gdjax.schedules import constant_schedule, warmup_cosine_decay_schedule
 from gdjax.training import (
+    Checkpoints,
+    EarlyStopping,
     Result,
     TrainState,
     fit,
     init_state,
     make_eval_step,
+    make_evaluate,
     make_pmap_train_step,
     make_train_step,
     run,
@@ -56,6 +59,8 @@ from gdjax.tree import metrics
 __version__ = "0.1.0"
 
 __all__ = [
+    "Checkpoints",
+    "EarlyStopping",
     "Result",
     "TrainState",
     "adam",
@@ -78,6 +83,7 @@ __all__ = [
     "identity",
     "init_state",
     "make_eval_step",
+    "make_evaluate",
     "make_pmap_train_step",
     "make_train_step",
     "masked",

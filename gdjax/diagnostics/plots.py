@@ -31,8 +31,8 @@ def plot_curves(
     Args:
       history: as `gdjax.training.fit` returns it: `step`, and whatever there is of
         `loss` and `accuracy`, alone, with `validation_` or with `average_validation_`
-        before it (of the averaged weights), `learning_rate`, `grad_norm` and
-        `clip_factor`.
+        before it (of the averaged weights), `learning_rate` (drawn times
+        `plateau_scale`), `grad_norm` and `clip_factor`.
       path: of the picture, ending in .png or .svg.
       average_start: the step at which averaging starts: it is marked, and curves of
         the averaged weights begin there.
@@ -70,7 +70,10 @@ def plot_curves(
     _splits(accuracy, columns, "accuracy", 100)
     accuracy.set(title="Accuracy", ylabel="accuracy [%]")
     _zoom_on_the_end(accuracy)
-    _curve(rate, step, columns.get("learning_rate"), _TRAIN)
+    scaled = columns.get("learning_rate")
+    if scaled is not None:
+        scaled = scaled * columns.get("plateau_scale", 1.0)
+    _curve(rate, step, scaled, _TRAIN)
     rate.set(
         title="Learning rate", ylabel="learning rate", xlabel="step", ylim=(0, None)
     )

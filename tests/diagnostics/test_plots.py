@@ -18,6 +18,7 @@ HISTORY = {
     "average_validation_loss": list(3 * DECAY),
     "accuracy": list(1 - DECAY / 2),
     "learning_rate": list(0.1 * DECAY),
+    "plateau_scale": [0.5] * len(DECAY),
     "grad_norm": list(5 * DECAY),
     "clip_factor": [0.5] * 4 + [1.0] * 36,
 }
@@ -61,6 +62,7 @@ def test_what_is_drawn_where(figures, tmp_path):
     assert mean[0] == DECAY[0]
     assert "averaging from step 200" in drawn
 
+    np.testing.assert_allclose(rate.lines[0].get_ydata(), 0.05 * DECAY)
     assert (loss.get_yscale(), norm.get_yscale()) == ("log", "log")
     assert (accuracy.get_yscale(), rate.get_yscale()) == ("linear", "linear")
     labels = [axes.get_ylabel() for axes in figure.axes]
