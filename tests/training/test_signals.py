@@ -18,8 +18,8 @@ def send():
     for _ in range(int(sys.argv[2])):
         time.sleep(0.1)
         os.kill(os.getpid(), number)
-threading.Thread(target=send, daemon=True).start()
 with stop_requests() as request:
+    threading.Thread(target=send, daemon=True).start()
     ctypes.CDLL(None).poll(None, 0, 600)
     ctypes.CDLL(None).poll(None, 0, 600)
 print(request.name)
