@@ -7,9 +7,10 @@ of it from one config, as `experiments/train.py` does.
 """
 
 from gdjax.training._cache import enable_compilation_cache
+from gdjax.training._calls import Batches
 from gdjax.training._checkpoints import Checkpoints
 from gdjax.training._evaluate import make_evaluate
-from gdjax.training._loop import Batches, Log, Result, fit
+from gdjax.training._loop import Log, Result, fit
 from gdjax.training._pmap import make_pmap_train_step
 from gdjax.training._rows import Rows
 from gdjax.training._run import run

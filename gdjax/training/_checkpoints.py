@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib
-import itertools
 import json
 import logging
 import os
@@ -15,20 +14,18 @@ from pathlib import Path
 from typing import TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from gdjax import tree
 from gdjax._checks import NON_NEGATIVE, integer, number
+from gdjax.training._arrays import copy_of, named, placed
 from gdjax.training._files import naming
-from gdjax.tree import Tree
 
 T = TypeVar("T")
 
 _REMOVED = ".removed-"  # in front of a step that is being deleted
+_NEW = ".new-"  # in front of one that is being written
 _DONE: Future = Future()
 _DONE.set_result(None)
-_NEW = ".new-"  # in front of one that is being written
 _MANIFEST = "manifest.json"  # of a checkpoint: the SHA-256 of every other file
 
 
@@ -101,7 +98,7 @@ class Checkpoints:
     def copy(self, step: int, state: T) -> tuple[int, T]:
         """A copy of the state, on its devices, to be saved when its time has come."""
         self._last_time, self._last_step, self.held = time.monotonic(), step, True
-        return step, _copy(state)
+        return step, copy_of(state)
 
     def save(
         self, step: int, state: T, *, good: Callable[[T], bool] | None = None
@@ -178,7 +175,7 @@ class Checkpoints:
             if reason := self.verify(step):
                 failed[path] = reason
                 continue
-            restored = _placed(_read(path), like, path)
+            restored = placed(_read(path), like, path)
             for broken, reason in failed.items():
                 aside = path.with_name(f"broken-{broken.name}")
                 if aside.exists():
@@ -199,7 +196,7 @@ class Checkpoints:
         fetched = jax.device_get(copied)
         if good is not None and not good(fetched):
             return
-        arrays = _named(fetched)
+        arrays = named(fetched)
         new = self.directory / f"{_NEW}{step}"
         with naming(self.path(step)), _quiet():
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -258,76 +255,8 @@ def _orbax():
     return ocp.PyTreeCheckpointer()
 
 
-@jax.jit
-def _copy(state: Tree) -> Tree:
-    def copy(leaf):
-        key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return jax.random.key_data(leaf) if key else jnp.copy(leaf)
-
-    return jax.tree.map(copy, state)
-
-
-def _named(state: Tree) -> Tree:
-    """Nested dicts of numpy arrays, by path; empty ones, unknown to Orbax, left out."""
-    from flax.traverse_util import unflatten_dict
-
-    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    named = {tree.path_name(path): np.asarray(leaf) for path, leaf in leaves}
-    for one, other in itertools.pairwise(
-        sorted(f"{tree.path_name(x)}/" for x, _ in leaves)
-    ):
-        if other.startswith(one):
-            raise ValueError(f"two leaves of the state have the path `{one[:-1]}`.")
-    return unflatten_dict({k: x for k, x in named.items() if x.size}, sep="/")
-
-
 def _read(path: Path) -> dict[str, np.ndarray]:
     from flax.traverse_util import flatten_dict
 
     restored = _orbax().restore(path)
     return {name: np.asarray(x) for name, x in flatten_dict(restored, sep="/").items()}
-
-
-def _placed(saved: dict[str, np.ndarray], like: T, path: Path) -> T:
-    """`saved` in the structure of `like`, on its devices."""
-    leaves, treedef = jax.tree_util.tree_flatten_with_path(like)
-    plain = jax.eval_shape(_copy, like)  # keys as their data
-    wanted = {
-        tree.path_name(where): (leaf.shape, leaf.dtype)
-        for (where, _), leaf in zip(leaves, jax.tree.leaves(plain), strict=True)
-    }
-    found = {name: (x.shape, x.dtype) for name, x in saved.items()}
-    for name in {**wanted, **found}:
-        shape, _ = wanted.get(name, ((), None))
-        if wanted.get(name) != found.get(name) and 0 not in shape:
-            raise ValueError(
-                f"checkpoint {path} is of another model or optimizer: `{name}` is "
-                f"{_words(found.get(name))} there and {_words(wanted.get(name))} here."
-            )
-
-    def place(name, leaf):
-        shape, dtype = wanted[name]
-        value = saved.get(name, np.zeros(shape, dtype))
-        if getattr(leaf, "committed", False):
-            value = jax.device_put(value, leaf.sharding)
-        elif getattr(leaf, "weak_type", False) and not shape:
-            value = jnp.asarray(value.item())  # weak, as it was: it promotes no other
-        else:
-            value = jnp.asarray(value)
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            value = jax.random.wrap_key_data(value, impl=_impl(leaf))
-        return value
-
-    placed = [place(name, leaf) for name, (_, leaf) in zip(wanted, leaves, strict=True)]
-    return treedef.unflatten(placed)
-
-
-def _impl(leaf: jax.Array | jax.ShapeDtypeStruct):
-    """The implementation of a random key, of an abstract one too."""
-    found = []
-    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), leaf)
-    return found[0]
-
-
-def _words(found: tuple | None) -> str:
-    return "missing" if found is None else f"{found[1]}{list(found[0])}"

@@ -1,16 +1,16 @@
 """The training loop: batches in, steps made, rows of metrics out."""
 
 import math
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias
 
 import jax
 import numpy as np
 
 from gdjax._checks import POSITIVE, integer, number
+from gdjax.training._calls import Batches, Clock, calls
 from gdjax.training._checkpoints import Checkpoints
 from gdjax.training._health import first_bad, has_finite_params
 from gdjax.training._history import Call, Columns, Row, append, as_columns
@@ -21,7 +21,6 @@ from gdjax.training._stopping import EarlyStopping
 from gdjax.training._supervised import Batch, Metrics
 from gdjax.training._watch import Saved, Watch
 
-T = TypeVar("T")
 Step: TypeAlias = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 Evaluate: TypeAlias = Callable[[TrainState], Mapping[str, float | jax.Array]]
 Callback: TypeAlias = Callable[[TrainState, Row], None]
@@ -29,12 +28,6 @@ Callback: TypeAlias = Callable[[TrainState, Row], None]
 # Calls not waited for. A loop that never waits starves the threads of fake CPU devices
 # after some 32 of them, and hangs.
 _IN_FLIGHT = 8
-
-
-class Batches(Protocol):
-    """Batches as a pure function of the step, as `gdjax.data.source` makes them."""
-
-    def batch(self, step: int, /) -> Batch: ...
 
 
 class Log(Protocol):
@@ -159,7 +152,7 @@ def fit(
     start = int(now.state.step)
     columns = as_columns(log.begin(start) if log else ())
     shown: Row = {}
-    clock = _Clock()
+    clock = Clock()
 
     def is_row(at: int) -> bool:
         evaluated = evaluate is not None and at % eval_every == 0
@@ -192,7 +185,7 @@ def fit(
             stack.callback(checkpoints.wait)
         show = stack.enter_context(show_progress(start, num_steps, visible=progress))
         stopped = watch.reason(now) if is_row(start) else None
-        for batch, first, length in _calls(source, start, num_steps, per_call, looks):
+        for batch, first, length in calls(source, start, num_steps, per_call, looks):
             if stopped := stopped or request.name:
                 break
             shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(batch))
@@ -275,62 +268,3 @@ def _evidence(state: TrainState, checkpoints: Checkpoints | None) -> str:
     return (
         f"; {where if leaf else 'no leaf is bad'}; the last good checkpoint: {newest}"
     )
-
-
-def _calls(
-    source: Batches, start: int, stop: int, per_call: int, looks: Sequence[int]
-) -> Iterator[tuple[Batch, int, int]]:
-    """(batch, steps before it, steps in it), never across a multiple of `looks`."""
-    first = start
-    while first < stop:
-        ends = [every * (first // every + 1) for every in looks]
-        end = min(stop, first + per_call, *ends)
-        batch = source.batch(first)
-        if per_call == 1:
-            yield batch, first, 1
-            first += 1
-            continue
-        batches = [batch]
-        size = _size(batch)
-        for step in range(first + 1, end):
-            batch = source.batch(step)
-            if _size(batch) != size:
-                break
-            batches.append(batch)
-        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
-        yield stacked, first, len(batches)
-        first += len(batches)
-
-
-def _size(batch: Batch) -> int:
-    return len(jax.tree.leaves(batch)[0])
-
-
-class _Clock:
-    """Compiling, which happens in the first call of a kind, apart from the rest."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._kinds: set[object] = set()
-        self._compiling = 0.0
-
-    def time(self, kind: object, function: Callable[..., T], *args: object) -> T:
-        before = time.perf_counter()
-        result = function(*args)
-        if kind not in self._kinds:
-            self._kinds.add(kind)
-            self._compiling += time.perf_counter() - before
-        return result
-
-    def seconds(self) -> float:
-        return time.perf_counter() - self._start
-
-    def speed(self, steps: int) -> float:
-        """Steps a second, compiling not counted."""
-        return steps / (self.seconds() - self._compiling)
-
-    def summary(self, steps: int) -> str:
-        return (
-            f"{self.seconds():.1f} s: compile {self._compiling:.1f} s, "
-            f"{self.speed(steps):,.0f} steps/s"
-        )
