@@ -169,6 +169,7 @@ class Checkpoints:
           OSError: there are checkpoints, and none is intact.
         """
         self._clean()
+        self.held = False  # a run that failed may have left one
         failed = {}
         for step in reversed(self.steps()):
             path = self.path(step)

@@ -293,6 +293,10 @@ def test_how_often(tmp_path, monkeypatch):
     assert by_time.due(2)
     by_time.copy(2, {})
     assert not by_time.due(3)
+    now[0] = 10.0
+    assert not by_time.due(4)  # the copy still waits
+    by_time.restore({})  # as the next run does
+    assert by_time.due(4)
 
 
 @pytest.mark.parametrize(
