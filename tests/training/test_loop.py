@@ -389,8 +389,13 @@ def test_a_signal_ends_a_run_with_a_checkpoint(name, tmp_path, capsys):
 
 def test_a_signal_without_checkpoints_is_not_caught():
     send = lambda: signal.raise_signal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        run(Step(), source=Failing(3, send), num_steps=40)
+    # A shell starts what runs in its background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(Step(), source=Failing(3, send), num_steps=40)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_time_limit(tmp_path):
