@@ -200,6 +200,16 @@ def test_one_process_at_a_time_and_the_lock_dies_with_it(tmp_path):
         pass
 
 
+def test_of_a_group_of_processes_the_first_holds_the_lock(tmp_path, monkeypatch):
+    with WorkDirectory(tmp_path, {}).at_work(FROM):
+        with pytest.raises(ValueError, match="is in use by process"):
+            with WorkDirectory(tmp_path, {}).at_work(FROM):
+                pass
+        monkeypatch.setattr("jax.process_index", lambda: 1)
+        with WorkDirectory(tmp_path, {}).at_work(FROM) as changes:
+            assert changes == []
+
+
 def test_what_is_no_work_directory(tmp_path):
     file = tmp_path / "file"
     file.write_text("")
