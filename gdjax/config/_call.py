@@ -19,7 +19,7 @@ MISTAKES = (
     AssertionError,
     AttributeError,
     LookupError,
-    NotImplementedError,
+    NotImplementedError,  # what JAX and Optax say of arguments that they do not take
     TypeError,
     ValueError,
 )

@@ -14,7 +14,7 @@ from gdjax.training import _report as report
 from gdjax.training import _setup as setup
 from gdjax.training._checkpoints import Checkpoints
 from gdjax.training._config import Config, plain, read, resolved
-from gdjax.training._directory import WorkDirectory
+from gdjax.training._directory import Results, WorkDirectory
 from gdjax.training._evaluate import Evaluation, make_evaluate
 from gdjax.training._files import replacing
 from gdjax.training._history import as_columns
@@ -80,23 +80,23 @@ def run(
     settings = read(plain(config))
     if "provenance" in config:  # of a config.json
         config = {key: config[key] for key in config.keys() if key != "provenance"}
-    directory = None
+    directory, results = None, None
     if workdir is not None:
         directory = WorkDirectory(workdir, config, resolve=resolved)
-    if directory is not None:
-        directory.results()  # refused now rather than after the data are loaded
+        results = directory.results()  # refused before the data are loaded
         need("matplotlib", "run")  # missed now rather than after the training
     if settings.parallel.devices > 1:
         # Refused once JAX runs; `make_mesh` says so if there are too few then.
         with contextlib.suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", settings.parallel.devices)
     with jax.enable_x64(settings.dtype == "float64"):
-        return _run(settings, directory, data_dir)
+        return _run(settings, directory, results, data_dir)
 
 
 def _run(
     config: Config,
     directory: WorkDirectory | None,
+    finished: Results | None,
     data_dir: str | os.PathLike[str] | None,
 ) -> Result:
     stop = setup.make_early_stopping(config)
@@ -116,8 +116,8 @@ def _run(
 
     key = jax.random.key(config.seed)
     shapes = jax.eval_shape(init, key)
-    if directory is not None and (results := directory.results()):
-        report.print_results(results)
+    if directory is not None and finished is not None:
+        report.print_results(finished)
         report.print_files(directory)
         anew = shlex.quote(str(directory.path))
         print(f"complete; to train anew: rm -r {anew}", flush=True)
