@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ NumberOrSchedule: TypeAlias = Number | optax.Schedule
 Count: TypeAlias = jax.Array | tuple[()]  # i32[]; () where nothing is scheduled
 
 DType: TypeAlias = jax.typing.DTypeLike
+T = TypeVar("T")
 MAX_INT = 2**31 - 1
 
 
@@ -68,6 +69,18 @@ def number(name: str, value: Number, allowed: Range) -> Number:
     return jnp.asarray(value, jnp.promote_types(value.dtype, jnp.float32))
 
 
+def concrete(name: str, value: float, allowed: Range) -> float:
+    """`value` as a `float`, for what fixes a time: no tracer.
+
+    Raises:
+      TypeError: it is a tracer, or no real number.
+      ValueError: it is no scalar, or lies outside `allowed`.
+    """
+    if isinstance(value, Tracer):
+        raise TypeError(f"`{name}` must be a Python number, got {value!r}.")
+    return float(number(name, value, allowed))
+
+
 def integer(name: str, value: int, minimum: int) -> int:
     """`value`, a concrete integer in [minimum, 2**31 - 1], as an `int`.
 
@@ -80,6 +93,17 @@ def integer(name: str, value: int, minimum: int) -> int:
     if not minimum <= value <= MAX_INT:
         raise ValueError(f"`{name}` must lie in [{minimum}, 2**31 - 1], got {value}.")
     return int(value)
+
+
+def listed(name: str, values: Iterable[T]) -> list[T]:
+    """`values` as a list.
+
+    Raises:
+      TypeError: they cannot be gone through one by one.
+    """
+    if not isinstance(values, Iterable):
+        raise TypeError(f"`{name}` must be a list, got {values!r}.")
+    return list(values)
 
 
 def floating(name: str, dtype: DType | None) -> DType | None:

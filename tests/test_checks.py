@@ -15,6 +15,7 @@ from gdjax._checks import (
     POSITIVE,
     UNIT,
     Scheduled,
+    concrete,
     integer,
     number,
     one_of,
@@ -130,6 +131,17 @@ def test_a_concrete_array_is_checked_under_jit_too():
     assert message(ValueError, lambda: inside(1.0)).startswith(
         "`b1` must lie in [0, 1)"
     )
+
+
+def test_what_fixes_a_time_is_no_tracer():
+    assert type(concrete("part", jnp.float32(0.5), UNIT)) is float
+    assert concrete("part", 0, UNIT) == 0
+    with pytest.raises(ValueError, match=r"`part` must lie in \[0, 1\), got 1"):
+        concrete("part", 1, UNIT)
+    with pytest.raises(
+        TypeError, match="`part` must be a Python number, got .*float32"
+    ):
+        jax.jit(lambda x: concrete("part", x, UNIT))(0.5)
 
 
 @pytest.mark.parametrize("value", [1, np.int64(1), np.uint8(1)])

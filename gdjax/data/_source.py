@@ -10,6 +10,7 @@ import numpy as np
 
 from gdjax import tree
 from gdjax._checks import integer
+from gdjax.data._device import rows
 from gdjax.data._digest import digest
 
 T = TypeVar("T")
@@ -20,14 +21,17 @@ class Source(Generic[T]):
 
     def __init__(self, arrays: T, batch_size: int, steps_per_epoch: int, seed: int):
         self._leaves, self._treedef = jax.tree.flatten(arrays)
-        self.num_examples = len(self._leaves[0])
+        self.num_examples = self._leaves[0].shape[0]
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self._seed = seed
         self._latest = -1, np.empty(0, np.int64)  # an epoch, its permutation
 
     def batch(self, step: SupportsIndex) -> T:
-        """The batch of this step, a numpy tree like the source's.
+        """The batch of this step, a tree like the source's, of the same kind of arrays.
+
+        It is the whole batch, whatever the number of hosts: each of them may take its
+        part of what all of them see. A run that goes on at a step needs nothing else.
 
         Args:
           step: any int >= 0, in any order, from any thread.
@@ -43,7 +47,10 @@ class Source(Generic[T]):
         else:
             start = place * self.batch_size
             chosen = self._order(epoch)[start : start + self.batch_size]
-            leaves = [leaf.take(chosen, axis=0) for leaf in self._leaves]
+            if isinstance(self._leaves[0], jax.Array):
+                leaves = rows(self._leaves, chosen.astype(np.int32))
+            else:
+                leaves = [leaf.take(chosen, axis=0) for leaf in self._leaves]
         return self._treedef.unflatten(leaves)
 
     @functools.cached_property
@@ -76,9 +83,10 @@ def source(
 
     Args:
       arrays: a tree of numpy arrays [num_examples, ...], of any dtypes. They are not
-        copied: leave them as they are.
+        copied: leave them as they are. Or a tree of `jax.Array`s: they stay where they
+        are, and batches are gathered there by one compiled program, the same bits.
       batch_size: from 1 to num_examples, or "full". A batch of all examples keeps their
-        order and is not copied: it is read-only.
+        order and is not copied: it is read-only, and not to be donated.
       seed: of the permutations, >= 0.
       remainder: what happens to the last num_examples % batch_size examples of an
         epoch's permutation. "drop" leaves them out of this epoch, and all batches have
@@ -89,8 +97,9 @@ def source(
       `digest`.
 
     Raises:
-      ValueError: the arrays differ in their first axis, have none, or are empty; or
-        another argument lies outside its range.
+      ValueError: the arrays differ in their first axis, have none, or are empty, or
+        some are on the device and some are not; or another argument lies outside its
+        range.
       TypeError: `seed` or `batch_size` is no integer.
 
     Example:
@@ -110,7 +119,11 @@ def source(
             "`arrays` must share a first axis of at least one example, got shapes "
             f"{shapes}."
         )
-    num_examples = len(leaves[0][1])
+    if len({isinstance(leaf, jax.Array) for _, leaf in leaves}) > 1:
+        raise ValueError(
+            "`arrays` must be all of numpy or all of jax, got some of each."
+        )
+    num_examples = leaves[0][1].shape[0]
     if isinstance(batch_size, str):
         size = num_examples if batch_size == "full" else 0
     else:
@@ -126,7 +139,9 @@ def source(
     return Source(arrays, size, steps, integer("seed", seed, 0))
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
+def _read_only(array: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
+    if isinstance(array, jax.Array):
+        return array
     view = np.asarray(array).view()
     view.flags.writeable = False
     return view

@@ -1,8 +1,23 @@
 """Initialisers by name: the variances that deep networks start from."""
 
+import jax
+import jax.numpy as jnp
 from jax.nn import initializers
 
 from gdjax._checks import one_of
+
+
+def _orthogonal() -> initializers.Initializer:
+    """Drawn in at least f32: LAPACK knows no shorter floats."""
+
+    def init(key, shape, dtype=None, out_sharding=None):
+        dtype = jax.dtypes.canonicalize_dtype(float if dtype is None else dtype)
+        wide = jnp.promote_types(dtype, jnp.float32)
+        q = initializers.orthogonal()(key, shape, wide, out_sharding)
+        return q.astype(dtype)
+
+    return init
+
 
 _FACTORIES = {
     "he": initializers.he_normal,
@@ -17,8 +32,9 @@ _FACTORIES = {
     "lecun": initializers.lecun_normal,
     "lecun_normal": initializers.lecun_normal,
     "lecun_uniform": initializers.lecun_uniform,
-    "orthogonal": initializers.orthogonal,
+    "orthogonal": _orthogonal,
 }
+NAMES = tuple(_FACTORIES)
 
 
 def initializer(name: str) -> initializers.Initializer:
@@ -52,4 +68,4 @@ def initializer(name: str) -> initializers.Initializer:
     Reference: He et al. 2015, arXiv:1502.01852; Glorot and Bengio 2010, AISTATS;
     LeCun et al. 1998, Efficient BackProp; Saxe et al. 2014, arXiv:1312.6120.
     """
-    return _FACTORIES[one_of("initializer", name, _FACTORIES)]()
+    return _FACTORIES[one_of("initializer", name, NAMES)]()

@@ -1,15 +1,18 @@
 """Batches gathered into calls of a step, and the time that these take."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Protocol, TypeAlias, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from gdjax.data import prefetch
 from gdjax.training._supervised import Batch
 
 T = TypeVar("T")
+Call: TypeAlias = tuple[Batch, int, int]  # a batch, steps before it, steps in it
 
 
 class Batches(Protocol):
@@ -20,8 +23,8 @@ class Batches(Protocol):
 
 def calls(
     source: Batches, start: int, stop: int, per_call: int, looks: Sequence[int]
-) -> Iterator[tuple[Batch, int, int]]:
-    """(batch, steps before it, steps in it), never across a multiple of `looks`."""
+) -> Generator[Call, None, None]:
+    """What each call of the step gets, never across a multiple of `looks`."""
     first = start
     while first < stop:
         ends = [every * (first // every + 1) for every in looks]
@@ -38,9 +41,31 @@ def calls(
             if _size(batch) != size:
                 break
             batches.append(batch)
-        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
-        yield stacked, first, len(batches)
+        yield jax.tree.map(_stack, *batches), first, len(batches)
         first += len(batches)
+
+
+def ahead(calls: Generator[Call, None, None]) -> Generator[Call, None, None]:
+    """`calls`, made and moved to the device by a thread, where that saves waiting.
+
+    On a CPU it does not: batches are made where they are needed.
+    """
+    if jax.default_backend() == "cpu":
+        return calls
+    alone, x64 = jax.device_count() == 1, jax.config.read("jax_enable_x64")
+
+    def made() -> Iterator[Call]:
+        with jax.enable_x64(x64):  # which holds in one thread only
+            for batch, first, length in calls:
+                # Among several, the plan of the step says where it goes.
+                yield (jax.device_put(batch) if alone else batch), first, length
+
+    return prefetch(made(), put=lambda call: call)
+
+
+def _stack(*leaves: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
+    resident = isinstance(leaves[0], jax.Array)  # and stays where it is
+    return jnp.stack(leaves) if resident else np.stack(leaves)
 
 
 def _size(batch: Batch) -> int:

@@ -18,9 +18,12 @@ class DataConfig:
     batch_size: int | Literal["full"]
     split_seed: int = 0
     remainder: Literal["drop", "keep"] = "drop"
+    sequence_length: int | None = None  # of text
+    eval_batch_size: int = 2048  # examples evaluated at once
 
     def __post_init__(self) -> None:
         integer("split_seed", self.split_seed, 0)
+        integer("eval_batch_size", self.eval_batch_size, 1)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import NamedTuple, Protocol, TypeAlias
 
 import jax
 import numpy as np
 
 from gdjax._checks import POSITIVE, integer, number
-from gdjax.training._calls import Batches, Clock, calls
+from gdjax.training._calls import Batches, Clock, ahead, calls
 from gdjax.training._checkpoints import Checkpoints
 from gdjax.training._health import first_bad, has_finite_params
 from gdjax.training._history import Call, Columns, Row, append, as_columns
@@ -185,7 +185,9 @@ def fit(
             stack.callback(checkpoints.wait)
         show = stack.enter_context(show_progress(start, num_steps, visible=progress))
         stopped = watch.reason(now) if is_row(start) else None
-        for batch, first, length in calls(source, start, num_steps, per_call, looks):
+        batches = ahead(calls(source, start, num_steps, per_call, looks))
+        stack.enter_context(closing(batches))
+        for batch, first, length in batches:
             if stopped := stopped or request.name:
                 break
             shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(batch))

@@ -106,7 +106,11 @@ def _run(
     tx = setup.make_optimizer(config, params)
     batches = setup.make_source(config, splits["train"])
     step, mesh = setup.make_step(config, loss_fn, tx, batches.batch(0))
-    evaluate = make_evaluate(loss_fn, averaged=config.average is not None)
+    evaluate = make_evaluate(
+        loss_fn,
+        averaged=config.average is not None,
+        batch_size=config.data.eval_batch_size,
+    )
 
     def validate(state: TrainState) -> Metrics:
         return _flat(evaluate(state, splits["validation"]))

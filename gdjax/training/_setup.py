@@ -14,7 +14,7 @@ from gdjax import models, tree
 from gdjax._checks import one_of
 from gdjax.averaging import averaged_params
 from gdjax.config import Spec, build, call, optimizer_from_spec, resolve
-from gdjax.data import Examples, Info, Source, load, source
+from gdjax.data import Examples, Info, Source, load, on_device, source
 from gdjax.models import Model
 from gdjax.parallel import check_batch, make_mesh, replicated
 from gdjax.training._checkpoints import Checkpoints
@@ -35,6 +35,7 @@ def make_data(
         "name": config.data.name,
         "data_dir": data_dir,
         "seed": config.data.split_seed,
+        "sequence_length": config.data.sequence_length,
     }
     splits = call(load, arguments, path="config.data")
     parts = {
@@ -42,15 +43,13 @@ def make_data(
         "validation": splits.validation,
         "test": splits.test,
     }
-    return {
-        name: Examples(part.inputs.astype(config.dtype), part.targets)
-        for name, part in parts.items()
-    }, splits.info
+    cast = lambda x: x.astype(config.dtype) if x.dtype.kind == "f" else x
+    return {k: jax.tree.map(cast, part) for k, part in parts.items()}, splits.info
 
 
 def make_source(config: Config, train: Examples) -> Source[Examples]:
     arguments = {
-        "arrays": train,
+        "arrays": on_device(train),
         "batch_size": config.data.batch_size,
         "remainder": config.data.remainder,
         "seed": config.seed,
@@ -88,10 +87,11 @@ def make_params(
 
     params, model_state = call(init, {}, path="config.model")
     outputs, _ = call(apply, {}, path="config.model")
-    if config.criterion == "cross_entropy" and outputs.shape[-1] < info.num_classes:
+    classes = info.num_classes if config.criterion == "cross_entropy" else None
+    if classes is not None and outputs.shape[-1] < classes:
         raise ValueError(
-            f"`config.model` must have {info.num_classes} outputs, one for each class "
-            f"of {info.name}, got {outputs.shape[-1]}."
+            f"`config.model` must have {classes} outputs, one for each class of "
+            f"{info.name}, got {outputs.shape[-1]}."
         )
     _, (_, metrics) = call(loss, {}, path="config.criterion")
     if config.metric is not None:

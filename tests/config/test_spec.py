@@ -1,5 +1,7 @@
 """Specs against what they stand for, and what is said about a mistake in one."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -114,6 +116,44 @@ def test_schedules():
     np.testing.assert_allclose(steps(jnp.array([2, 3, 11])), [1, 0.5, 0.05])
 
 
+LINE = {"name": "linear_schedule", "init_value": 1, "end_value": 0}
+LINE |= {"transition_steps": 4.0}
+CYCLE = {"init_value": 0, "peak_value": 1, "warmup_steps": 1, "decay_steps": 3}
+DROPS = {"name": "piecewise_constant_schedule", "init_value": 1}
+DROPS |= {"boundaries_and_scales": {"1": 0.5, "2": 0.1}}
+
+
+@pytest.mark.parametrize(
+    "spec, values",
+    [
+        ({"name": "with_warmup", "schedule": LINE, "warmup_steps": 2}, [0.5, 1, 0.75]),
+        ({"name": "in_epochs", "schedule": DROPS, "steps_per_epoch": 2}, [1, 0.5, 0.5]),
+        (
+            {"name": "join_schedules", "schedules": [DROPS, LINE], "boundaries": [2]},
+            [0.5, 1, 0.75],
+        ),
+        (
+            {
+                "name": "swa_schedule",
+                "schedule": {
+                    "name": "with_warmup",
+                    "schedule": LINE,
+                    "warmup_steps": 1,
+                },
+                "swa_value": 0.5,
+                "start_step": 2,
+                "anneal_steps": 1,
+            },
+            [1, 0.75, 0.5],
+        ),
+        ({"name": "sgdr_schedule", "cosine_kwargs": [CYCLE, CYCLE]}, [1, 0.5, 0]),
+    ],
+)
+def test_schedules_of_schedules(spec, values):
+    schedule = schedule_from_spec(json.loads(json.dumps(spec)))
+    np.testing.assert_allclose(schedule(np.arange(1, 4)), values, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     "spec, sentence",
     [
@@ -226,6 +266,22 @@ def test_with_parameters_nothing_is_computed():
         (
             {"function": "constant_schedule"},
             "`rate` must describe a schedule, and `constant_schedule` makes none.",
+        ),
+        (
+            {"name": "with_warmup", "schedule": 0.1, "warmup_steps": 5},
+            "`rate.schedule` must be a schedule, got 0.1.",
+        ),
+        (
+            {"name": "join_schedules", "schedules": [LINE] * 3, "boundaries": [2, 2]},
+            "`rate.boundaries` must rise, got [2, 2].",
+        ),
+        (
+            {**DROPS, "boundaries_and_scales": {"1": 0.5, "3": -1}},
+            "`rate.boundaries_and_scales.3` must be finite and >= 0, got -1.",
+        ),
+        (
+            {"name": "sgdr_schedule", "cosine_kwargs": [CYCLE, {**CYCLE, "steps": 1}]},
+            "`rate.cosine_kwargs.1`: got an unexpected keyword argument 'steps'.",
         ),
         (
             {"name": "constant_schedule", "value": "fast"},

@@ -1,7 +1,8 @@
-"""The digits: sizes, shares, scale and fingerprint."""
+"""The sets that need no file: sizes, shares, scale and fingerprint."""
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_diabetes
 
 from gdjax import data
 
@@ -49,8 +50,51 @@ def test_the_digest_of_data_and_split_never_changes(digits):
     assert data.load("digits", seed=1).info.digest != digits.info.digest
 
 
+@pytest.mark.parametrize(
+    "name, sizes, features, classes, digest",
+    [
+        ("breast_cancer", (397, 86, 86), 30, 2, "23d6e6f73acc3184"),
+        ("wine", (124, 27, 27), 13, 3, "3113a0bba3e03199"),
+        ("iris", (102, 24, 24), 4, 3, "b2967a96e8df745b"),
+    ],
+)
+def test_small_tables(name, sizes, features, classes, digest):
+    *parts, info = data.load(name)
+    assert tuple(info.sizes.values()) == sizes == tuple(len(p.inputs) for p in parts)
+    assert info.num_classes == classes and info.digest.startswith(digest)
+    assert name in info.source and "doi:10.24432/C5" in info.source
+    assert info.licence == "CC BY 4.0"
+    assert {p.inputs.shape[1:] for p in parts} == {(features,)}
+    assert all(set(p.targets.tolist()) == set(range(classes)) for p in parts)
+    assert all(p.targets.dtype == np.int32 for p in parts)
+    np.testing.assert_allclose(parts[0].inputs.mean(0), 0, atol=2e-6)
+    np.testing.assert_allclose(parts[0].inputs.std(0), 1, rtol=1e-5)
+
+
+def test_diabetes_in_units_of_the_training_targets():
+    train, validation, test, info = data.load("diabetes")
+    assert info.sizes == {"train": 310, "validation": 66, "test": 66}
+    assert info.num_classes is None
+    assert info.digest.startswith("6edb065a57f41f99")
+    assert "Least Angle" in info.source and info.licence == "not stated"
+    for part in (train, validation, test):
+        assert part.targets.shape == (len(part.inputs), 1)
+        assert part.targets.dtype == part.inputs.dtype == np.float32
+    np.testing.assert_allclose(train.targets.mean(), 0, atol=1e-6)
+    np.testing.assert_allclose(train.targets.std(), 1, rtol=1e-6)
+    # Those held out have a mean of their own, and all come back as they were.
+    assert abs(validation.targets.mean()) > 0.01
+    z = np.concatenate([part.targets for part in (train, validation, test)])
+    assert info.target_mean is not None and info.target_std is not None
+    units = np.sort(info.target_std * z[:, 0] + info.target_mean)
+    raw = np.sort(load_diabetes(scaled=False).target)
+    np.testing.assert_allclose(units, raw, rtol=1e-5)
+
+
 def test_an_unknown_name_is_answered_with_the_nearest():
-    with pytest.raises(ValueError, match="must be one of .*nearest is 'digits'"):
+    with pytest.raises(
+        ValueError, match="must be one of .*, stdlib, got.* is 'digits'"
+    ):
         data.load("digit")
 
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -69,6 +70,16 @@ def test_a_batch_depends_on_seed_and_step_alone():
     with ThreadPoolExecutor(8) as pool:
         batches = pool.map(forward.batch, list(range(60)) * 20)
         assert [batch["y"][0].tolist() for batch in batches] == want * 20
+
+
+@pytest.mark.parametrize("host", range(2))
+def test_every_host_sees_the_same_batch_and_goes_on_with_it(monkeypatch, host):
+    want = [data.source(ROWS, 3, seed=5).batch(step)["x"] for step in (40, 41)]
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: host)
+    resumed = data.source(ROWS, 3, seed=5)
+    for step, batch in zip((40, 41), want, strict=True):
+        np.testing.assert_array_equal(resumed.batch(step)["x"], batch)
 
 
 def test_rows_stay_together_in_a_tree_like_the_arrays():

@@ -1,13 +1,12 @@
-"""Splits: fixed for ever, stratified, and no look at what is held out."""
+"""Splits: fixed for ever, stratified, and documents in one piece."""
 
 import hashlib
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdjax.data._split import split, standardize
+from gdjax.data._split import split, split_documents
 
 TARGETS = np.arange(100) % 7
 
@@ -45,29 +44,32 @@ def test_an_example_keeps_its_place_when_other_classes_change():
         assert ours[TARGETS[ours] < 5].tolist() == theirs[changed[theirs] < 5].tolist()
 
 
-def test_standardised_by_the_training_rows_alone():
-    rng = np.random.default_rng(0)
-    inputs, train = rng.normal(5.0, 3.0, (50, 4)), np.arange(0, 50, 2)
-    got = standardize(inputs, train)
-    assert got.dtype == np.float32
-    rows = got[train].astype(np.float64)
-    np.testing.assert_allclose(rows.mean(0), 0, atol=1e-7)
-    np.testing.assert_allclose(rows.std(0), 1, rtol=1e-6)
-    held_out = inputs.copy()
-    held_out[1::2] *= 1e6
-    np.testing.assert_array_equal(standardize(held_out, train)[train], got[train])
+def test_a_test_part_stays_and_the_rest_is_split():
+    train, validation, test = split(TARGETS, 0, num_test=30)
+    assert test.tolist() == list(range(70, 100))
+    assert sorted([*train, *validation]) == list(range(70))
+    assert np.bincount(TARGETS[validation]).tolist() == [2] * 7  # round(0.15 * 10)
+    whole = split(TARGETS[:70], 0)
+    np.testing.assert_array_equal(validation, whole.validation)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e30])
-def test_a_constant_feature_becomes_zero(value):
-    inputs = np.full((50, 1), value)
-    inputs[-1] = value + 7
-    # Of 39 times 0.1 numpy's standard deviation is not 0.
-    assert not np.any(standardize(inputs, np.arange(39)))
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 14), min_size=7, max_size=60), st.integers(0, 2**40))
+def test_documents_stay_whole_and_shares_are_near(sizes, seed):
+    documents = np.repeat(np.arange(len(sizes)), sizes)
+    parts = split_documents(documents, seed)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(documents)))
+    owners = [set(documents[part].tolist()) for part in parts]
+    assert sum(map(len, owners)) == len(sizes)
+    if max(sizes) < 0.15 * sum(sizes):
+        assert all(owners)
+    for part, share in zip(parts, (0.7, 0.15, 0.15), strict=True):
+        assert abs(len(part) - share * sum(sizes)) <= max(sizes) + 1e-9
 
 
-def test_a_large_mean_costs_no_digits():
-    inputs = 1e6 + np.arange(10.0)[:, None]
-    want = (np.arange(10) - 4.5) / np.sqrt(8.25)
-    got = standardize(inputs, np.arange(10))[:, 0]
-    np.testing.assert_allclose(got, want, rtol=1e-6)
+def test_the_split_of_documents_never_changes():
+    documents = np.repeat(np.arange(20), 2)
+    train, validation, test = split_documents(documents, 0)
+    assert len(train) == 28
+    assert validation.tolist() == [0, 1, 2, 3, 34, 35]
+    assert test.tolist() == [6, 7, 8, 9, 38, 39]

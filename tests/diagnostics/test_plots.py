@@ -1,4 +1,4 @@
-"""The picture of a run: what is drawn where, and that nothing global is touched."""
+"""Pictures: what is drawn where, and that nothing global is touched."""
 
 import struct
 import sys
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from gdjax.diagnostics.plots import plot_curves
+import gdjax as gd
+from gdjax.diagnostics.plots import plot_curves, plot_schedule
 
 STEP = list(range(10, 410, 10))
 DECAY = np.exp(-np.array(STEP) / 100)
@@ -116,3 +117,59 @@ def test_it_does_without_pyplot(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # importing it fails
     plot_curves({"step": [1], "loss": [1.0]}, tmp_path / "curves.svg")
     assert "</svg>" in (tmp_path / "curves.svg").read_text()
+
+
+LINE, HALF = gd.linear_schedule(1.0, 0.0, 10), lambda step: 0.5
+
+
+def test_a_schedule_alone(figures, tmp_path):
+    path = tmp_path / "schedule.png"
+    plot_schedule(LINE, 20, path, title="a line", step_label="epoch")
+    (axes,) = figures[0].axes
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), np.arange(21))
+    want = np.maximum(1 - np.arange(21) / 10, 0)
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), want, atol=1e-7)
+    assert axes.get_legend() is None and figures[0].get_suptitle() == "a line"
+    labels = figures[0].get_supxlabel(), figures[0].get_supylabel()
+    assert labels == ("epoch", "learning rate")
+    assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_curves_in_panels(figures, tmp_path):
+    panels = {
+        "one": {"z": LINE, "a": HALF},
+        "two": {"late": gd.rex_schedule(1.0, 10**6)},
+    }
+    panels |= {str(i): {"": HALF} for i in range(3)}
+    plot_schedule(panels, 10**6, tmp_path / "schedule.svg")
+    one, two, *_, last, empty, _, _ = figures[0].axes
+    assert [axes.get_title("left") for axes in (one, two)] == ["one", "two"]
+    assert [text.get_text() for text in one.get_legend().get_texts()] == ["z", "a"]
+    assert [line.get_ydata()[-1] for line in one.lines] == [0.0, 0.5]
+    step = two.lines[0].get_xdata()
+    assert len(step) == 2000 and step[0] == 0 and step[-1] == 10**6
+    assert len(last.lines) == 1 and not empty.lines and not empty.axison
+
+
+@pytest.mark.parametrize(
+    "error, schedules, num_steps, name, message",
+    [
+        (ValueError, LINE, 9, "s.pdf", "`path` must end in .png or .svg, got"),
+        (ValueError, LINE, 0, "s.svg", r"`num_steps` must lie in \[1, "),
+        (ValueError, {}, 9, "s.svg", "`schedules` must have a schedule for each"),
+        (ValueError, {"a": {}}, 9, "s.svg", "`schedules` must have a schedule for"),
+        (TypeError, 0.1, 9, "s.svg", "`schedules` must be a schedule, got 0.1"),
+        (TypeError, {"a": 1}, 9, "s.svg", r"`schedules\['a'\]` must be a schedule"),
+        (
+            TypeError,
+            {"a": {"b": LINE, "c": 1}},
+            9,
+            "s.svg",
+            r"`schedules\['a'\]\['c'\]` must be a schedule, got 1",
+        ),
+        (TypeError, {"a": {"b": LINE}, "c": LINE}, 9, "s.svg", r"`schedules\['a'\]`"),
+    ],
+)
+def test_mistakes_with_schedules(error, schedules, num_steps, name, message, tmp_path):
+    with pytest.raises(error, match=message):
+        plot_schedule(schedules, num_steps, tmp_path / name)

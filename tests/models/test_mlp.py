@@ -13,15 +13,18 @@ KEY = jax.random.key(3)
 IMAGES = np.random.default_rng(1).normal(size=(6, 4, 5)).astype(np.float32)
 
 
-def by_hand(params, x, activation, layer_norm):
+def by_hand(params, state, x, activation, normalization):
     p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     x = x.reshape(len(x), -1).astype(np.float64)
     for i in range(2):
-        x = x @ p[f"hidden_{i}"]["kernel"] + p[f"hidden_{i}"]["bias"]
-        if layer_norm:
-            norm = p[f"norm_{i}"]
+        x = x @ p[f"hidden_{i}"]["kernel"] + p[f"hidden_{i}"].get("bias", 0)
+        if normalization == "layer":
             x = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-6)
-            x = x * norm["scale"] + norm["bias"]
+        elif normalization == "batch":
+            stats = state[f"norm_{i}"]
+            x = (x - stats["mean"]) / np.sqrt(stats["var"] + 1e-5)
+        if normalization:
+            x = x * p[f"norm_{i}"]["scale"] + p[f"norm_{i}"]["bias"]
         x = activation(x)
     return x @ p["output"]["kernel"] + p["output"]["bias"]
 
@@ -31,19 +34,21 @@ def by_hand(params, x, activation, layer_norm):
     [
         ({}, lambda x: np.maximum(x, 0)),
         ({"activation": "tanh", "normalization": "layer", "dropout": 0.3}, np.tanh),
+        ({"activation": "identity", "normalization": "batch"}, lambda x: x),
     ],
 )
 def test_outputs(options, activation):
     model = models.mlp([8, 7, 3], **options)
-    shapes, _ = jax.eval_shape(model.init, KEY, IMAGES)
+    shapes = jax.eval_shape(model.init, KEY, IMAGES)
     # Biases and scales start at 0 and 1, which would hide a mistake.
     rng = np.random.default_rng(2)
     draw = lambda leaf: rng.normal(size=leaf.shape).astype(np.float32)
-    params = jax.tree.map(draw, shapes)
-    outputs, model_state = jax.jit(model.apply)(params, {}, IMAGES)
+    params, state = jax.tree.map(draw, shapes)
+    state = jax.tree.map(np.abs, state)
+    outputs, model_state = jax.jit(model.apply)(params, state, IMAGES)
     assert outputs.shape == (6, 3) and outputs.dtype == jnp.float32
-    assert model_state == {}
-    want = by_hand(params, IMAGES, activation, "normalization" in options)
+    jax.tree.map(np.testing.assert_array_equal, model_state, state)
+    want = by_hand(params, state, IMAGES, activation, options.get("normalization"))
     np.testing.assert_allclose(outputs, want, rtol=1e-4, atol=1e-5)
 
 
@@ -58,6 +63,12 @@ def test_parameters():
         "output": {"kernel": (7, 3), "bias": (3,)},
     }
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("bfloat16")}
+    init = models.mlp([8, 3], normalization="batch").init
+    params, state = jax.eval_shape(init, KEY, IMAGES)
+    assert params["hidden_0"].keys() == {"kernel"}  # the norm has the bias
+    assert jax.tree.map(lambda leaf: leaf.shape, state) == {
+        "norm_0": {"mean": (8,), "var": (8,)}
+    }
 
 
 def test_initialisation():
@@ -122,7 +133,7 @@ def test_no_operation_more_than_by_hand():
         (TypeError, "`features` must be a Python integer", {"features": [8, 1.5]}),
         (ValueError, "`activation` .*nearest is 'relu'", {"activation": "rleu"}),
         (ValueError, "`initializer` .*nearest is 'lecun'", {"initializer": "lecum"}),
-        (ValueError, "`normalization` .*'batch'", {"normalization": "batch"}),
+        (ValueError, "`normalization` .*'group'", {"normalization": "group"}),
         (ValueError, r"`dropout` must lie in \[0, 1\), got 1", {"dropout": 1.0}),
         (ValueError, "`dropout` .*got nan", {"dropout": float("nan")}),
     ],

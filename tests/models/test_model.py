@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from quick import QUICK
 
 from gdjax import models
 
@@ -219,3 +220,49 @@ def test_only_modules_are_accepted():
         TypeError, match="`make_model` must return an nnx.Module, got 3"
     ):
         model.init(KEY, BATCHES[0])
+
+
+def test_modules_of_flax_itself():
+    """A chain of its layers, and its attention: nothing of them is known here."""
+    chain = models.from_nnx(
+        lambda rngs: nnx.Sequential(
+            nnx.Linear(3, 4, rngs=rngs),
+            nnx.BatchNorm(4, momentum=0.9, rngs=rngs),
+            nnx.relu,
+            nnx.Dropout(0.5, rngs=rngs),
+            nnx.Linear(4, 4, rngs=rngs),
+        )
+    )
+    attention = models.from_nnx(
+        lambda rngs: nnx.MultiHeadAttention(
+            2, 4, dropout_rate=0.5, decode=False, rngs=rngs
+        )
+    )
+
+    def step(state, key):
+        def loss(params):
+            x, new = chain.apply(params[0], state, BATCHES[0], train=True, key=key)
+            x, none = attention.apply(params[1], {}, x, train=True, key=key)
+            return jnp.sum(x**2), (new, none)
+
+        grads, (new, none) = jax.grad(loss, has_aux=True)(params)
+        assert none == {}
+        return new, grads
+
+    shapes = jax.ShapeDtypeStruct((16, 3), jnp.float32)
+    first, state = jax.eval_shape(chain.init, KEY, shapes)
+    second, none = jax.eval_shape(attention.init, KEY, shapes)
+    assert none == {}
+    assert jax.tree.map(jnp.shape, state) == {
+        "layers": {"1": {"mean": (4,), "var": (4,)}}
+    }
+    rng = np.random.default_rng(3)
+    draw = lambda leaf: rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
+    params, state = jax.tree.map(draw, ((first, second), state))
+    scan = lambda state, keys: jax.lax.scan(step, state, keys)
+    scan = jax.jit(scan, compiler_options=QUICK)
+    new, grads = jax.tree.map(np.asarray, scan(state, jax.random.split(KEY, 3)))
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), new, state)
+    assert jax.tree.all(moved)
+    kernel = grads[0]["layers"]["4"]["kernel"]  # behind the dropout
+    assert np.abs(kernel[0] - kernel[1]).max() > 1e-3

@@ -3,14 +3,17 @@
 import math
 import re
 import signal
+import threading
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import gdjax as gd
 from gdjax.training import Checkpoints, EarlyStopping, TrainState, fit
+from gdjax.training._calls import calls
 
 
 class Batches(NamedTuple):
@@ -101,6 +104,49 @@ def test_a_batch_of_another_size_ends_a_call():
     result = run(step, source=source, num_steps=8)
     assert step.shapes == [(2, 2), (1, 1), (2, 2), (1, 1), (2, 2)]
     assert result.state.params == sum(range(8))
+
+
+@pytest.mark.parametrize("per_call", [1, 4])
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_thread_makes_batches_ahead_where_the_device_is_not_the_host(
+    per_call, devices, monkeypatch
+):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax, "device_count", lambda: devices)
+    threads, kinds = set(), set()
+
+    class Source:
+        def batch(self, step):
+            threads.add(threading.current_thread())
+            return {"x": np.full(2, step, np.float64)}
+
+    class Look(Step):
+        def __call__(self, state, batch):
+            kinds.add((isinstance(batch["x"], jax.Array), batch["x"].dtype.name))
+            return super().__call__(state, {"x": np.asarray(batch["x"])})
+
+    with jax.enable_x64(True):  # which a thread does not inherit
+        result = run(Look(per_call), source=Source(), num_steps=30, log_every=10)
+        early = run(
+            Look(per_call, bad=3), source=Source(), num_steps=10**6, log_every=1
+        )
+    assert kinds == {(devices == 1, "float64")}
+    assert float(result.state.params) == sum(range(30))
+    assert early.stopped.startswith("non-finite loss at step 4")
+    assert len(threads) == 2 and threading.current_thread() not in threads
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_batches_on_the_device_are_stacked_there():
+    arrays = {"x": jnp.repeat(jnp.arange(8.0)[:, None], 3, 1)}
+    (stacked, first, length), *rest = calls(
+        gd.data.source(arrays, 2, seed=0), 0, 6, 4, [10]
+    )
+    assert isinstance(stacked["x"], jax.Array) and stacked["x"].shape == (4, 2, 3)
+    assert sorted(stacked["x"][..., 0].ravel().tolist()) == list(range(8))
+    assert (first, length) == (0, 4) and rest[0][1:] == (4, 2)
 
 
 def test_callbacks_get_each_row_with_the_state_of_that_step():

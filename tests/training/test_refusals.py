@@ -111,8 +111,8 @@ REFUSED = [
     ),
     (
         data(name="digit"),
-        "`config.data.name` must be one of digits, got 'digit'; the nearest is "
-        "'digits'.",
+        "`config.data.name` must be one of digits, breast_cancer, wine, iris, "
+        "diabetes, stdlib, got 'digit'; the nearest is 'digits'.",
     ),
     (
         data(batch_size=2.5),
@@ -167,7 +167,7 @@ REFUSED = [
     ),
     (
         model(param_dtype="float33"),
-        "`config.model`: data type 'float33' not understood.",
+        "`config.model.param_dtype` must be a floating dtype or None, got 'float33'.",
     ),
     # A named optimizer.
     (having(optimizer=None), f"`config.optimizer` must be {PARTS}, got None."),

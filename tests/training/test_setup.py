@@ -107,8 +107,8 @@ def test_a_schedule_replaces_the_learning_rate(spec):
 
 def test_a_rate_is_looked_at_where_it_is_used_and_no_later():
     falling = {**RATE, "end_value": -0.5, "transition_steps": 15}  # 0 at step 10
-    message = "`config.schedule` must be finite and >= 0 at every step, is -0.1"
-    with pytest.raises(ValueError, match=rf"^{message}\d* at step 11\.$"):
+    message = "`config.schedule` must be finite and >= 0 at every step, is -0"
+    with pytest.raises(ValueError, match=rf"^{message}\.(1|09)\d* at step 11\.$"):
         optimizer(schedule=falling, num_steps=12)
     optimizer(schedule=falling, num_steps=11)
     # A thousand steps of a long run, the first and the last of them among these.

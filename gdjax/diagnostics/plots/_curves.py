@@ -1,4 +1,4 @@
-"""Pictures of results, each drawn into a PNG or SVG file, with no global state."""
+"""The curves of a run: loss, accuracy, learning rate and gradient norm by step."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gdjax._extras import need
+from gdjax.diagnostics.plots._figure import check_ending, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,8 +51,7 @@ def plot_curves(
       >>> path.read_text()[:5]
       '<?xml'
     """
-    if os.path.splitext(path)[1] not in (".png", ".svg"):
-        raise ValueError(f"`path` must end in .png or .svg, got {str(path)!r}.")
+    check_ending(path)
     if "step" not in history:
         raise ValueError(f"`history` must have `step`, got {sorted(history)}.")
     columns = {name: np.asarray(column, float) for name, column in history.items()}
@@ -89,8 +89,7 @@ def plot_curves(
 
     named = {}
     for axes in panels.flat:
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        plain(axes)
         if not axes.lines:
             axes.text(0.5, 0.5, "not measured", ha="center", transform=axes.transAxes)
         if average_start is not None:

@@ -1,0 +1,37 @@
+"""A convolutional network with batch norm on digits of 8 x 8 pixels."""
+
+from ml_collections import ConfigDict, config_dict
+
+
+def get_config() -> ConfigDict:
+    num_steps = config_dict.FieldReference(1000)
+    learning_rate = config_dict.FieldReference(3e-3)
+    return ConfigDict(
+        {
+            "seed": 0,
+            "num_steps": num_steps,
+            "log_every": 25,
+            "eval_every": 50,
+            "data": {"name": "digits", "batch_size": 64},
+            "model": {
+                "name": "conv_net",
+                "channels": (32, 64, 128),
+                "num_outputs": 10,
+                "image_shape": (8, 8, 1),
+            },
+            "criterion": "cross_entropy",
+            "optimizer": {
+                "name": "adamw",
+                "learning_rate": learning_rate,
+                "weight_decay": 1e-2,
+            },
+            "schedule": {
+                "name": "warmup_cosine_decay_schedule",
+                "init_value": 0.0,
+                "peak_value": learning_rate,
+                "warmup_steps": num_steps // 20,
+                "decay_steps": num_steps.identity(),
+            },
+            "clip": {"name": "clip_by_global_norm", "max_norm": 1.0},
+        }
+    )
