@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quick import QUICK
 
 from gdjax import models
 
@@ -50,6 +51,24 @@ def test_outputs(options, activation):
     jax.tree.map(np.testing.assert_array_equal, model_state, state)
     want = by_hand(params, state, IMAGES, activation, options.get("normalization"))
     np.testing.assert_allclose(outputs, want, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_statistics():
+    """Those of the batch in train mode; their averages lose a tenth a step."""
+    model = models.mlp([4, 3], activation="identity", normalization="batch")
+    rng = np.random.default_rng(4)
+    draw = lambda leaf: rng.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
+    params, state = jax.tree.map(draw, jax.eval_shape(model.init, KEY, IMAGES))
+    train = jax.jit(partial(model.apply, train=True), compiler_options=QUICK)
+    outputs, new = train(params, state, IMAGES)
+    z = IMAGES.reshape(6, 20) @ np.float64(params["hidden_0"]["kernel"])
+    for name, batch in {"mean": z.mean(0), "var": z.var(0)}.items():
+        want = 0.9 * state["norm_0"][name] + 0.1 * batch
+        np.testing.assert_allclose(new["norm_0"][name], want, rtol=1e-4)
+    z = (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5)
+    z = z * params["norm_0"]["scale"] + params["norm_0"]["bias"]
+    want = z @ params["output"]["kernel"] + params["output"]["bias"]
+    np.testing.assert_allclose(outputs, want, rtol=1e-4, atol=1e-4)
 
 
 def test_parameters():

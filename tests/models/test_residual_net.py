@@ -15,8 +15,9 @@ IMAGES = RNG.normal(size=(3, 5, 6, 2)).astype(np.float32)
 
 
 @functools.cache
-def applied(skips):
-    model = models.residual_net([2, 3], 4, skips, normalization="layer")
+def applied(skips, blocks):
+    options = {"blocks": blocks, "normalization": "layer"}
+    model = models.residual_net([2, 3], 4, skips, **options)
     return model, jax.jit(model.apply, compiler_options=QUICK)
 
 
@@ -34,10 +35,11 @@ def conv(x, p, stride):
     return np.asarray(y) + p["bias"]
 
 
-def by_hand(params, x, skips):
+def by_hand(params, x, skips, blocks):
     relu = lambda x: np.maximum(x, 0)
     x = conv(x, params["stem"], 1)
-    for i, (stride, more) in enumerate(((1, 0), (2, 1))):
+    for i in range(2 * blocks):
+        stride, more = (2, 1) if i == blocks else (1, 0)
         p = params[f"block_{i}"]
         y = conv(relu(layer_norm(x, p["norm_0"])), p["conv_0"], stride)
         y = conv(relu(layer_norm(y, p["norm_1"])), p["conv_1"], 1)
@@ -48,13 +50,13 @@ def by_hand(params, x, skips):
     return x @ params["output"]["kernel"] + params["output"]["bias"]
 
 
-@pytest.mark.parametrize("skips", [True, False])
-def test_outputs_with_and_without_skips(skips):
-    shapes, _ = jax.eval_shape(applied(not skips)[0].init, KEY, IMAGES)
+@pytest.mark.parametrize(("skips", "blocks"), [(True, 2), (False, 1)])
+def test_outputs_with_and_without_skips(skips, blocks):
+    shapes, _ = jax.eval_shape(applied(not skips, blocks)[0].init, KEY, IMAGES)
     draw = lambda leaf: RNG.uniform(-1, 1, leaf.shape).astype(np.float32)
     params = jax.tree.map(draw, shapes)  # those of the other net
-    got, _ = applied(skips)[1](params, {}, IMAGES)
-    want = by_hand(params, IMAGES, skips)
+    got, _ = applied(skips, blocks)[1](params, {}, IMAGES)
+    want = by_hand(params, IMAGES, skips, blocks)
     assert np.ptp(want) > 0.1
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
