@@ -191,7 +191,7 @@ def steps_of_the_network():
     """Lengths of its steps at half the edge, by all examples and by mini-batches."""
     loss, params, train = network(0)
     rate = 1 / float(jax.jit(functools.partial(sharpness, loss))(params, train))
-    source = gd.data.source(train, 32, seed=0)
+    source = gd.data.source(jax.tree.map(np.asarray, train), 32, seed=0)
     batches = [source.batch(step) for step in range(STEPS + 1)]
     batches = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
     gradients = {
