@@ -21,7 +21,7 @@ def get_config() -> ConfigDict:
             "model": {
                 "name": "transformer",
                 "vocabulary": 128,
-                "width": 128,
+                "width": 96,
                 "depth": 2,
                 "heads": 4,
             },

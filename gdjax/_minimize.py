@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from gdjax._checks import MAX_INT, NON_NEGATIVE, Number, integer, number
-from gdjax.tree import Tree, require_floating
+from gdjax.tree import Tree, require_floating, require_scalar
 
 
 class Minimum(NamedTuple):
@@ -83,7 +83,8 @@ def minimize(
 
     Raises:
       ValueError: a number lies outside its range, or `fun` returns no real scalar.
-      TypeError: a parameter is no floating array, or `num_steps` no Python integer.
+      TypeError: a parameter is no floating array, `num_steps` no Python integer, or
+        `tx` no transformation.
 
     Example:
       >>> problem = gd.problems.quadratic(condition=10.0)
@@ -105,12 +106,9 @@ def minimize(
         allowed_idle = jnp.asarray(integer("patience", patience, 1))
     params = jax.tree.map(jnp.asarray, params)
     require_floating(params)
-    returned = jax.eval_shape(fun, params)
-    if jnp.shape(returned) != () or not jnp.issubdtype(returned.dtype, jnp.floating):
-        raise ValueError(
-            f"`fun` must return a real scalar, got {returned.dtype} of shape "
-            f"{returned.shape}."
-        )
+    require_scalar("fun", jax.eval_shape(fun, params))
+    if not isinstance(tx, optax.GradientTransformation):
+        raise TypeError(f"`tx` must be an optimizer such as `gd.sgd(0.1)`, got {tx!r}.")
     transform = optax.with_extra_args_support(tx)
 
     def evaluate(params: optax.Params, step: jax.Array):
@@ -134,7 +132,8 @@ def minimize(
         params = optax.apply_updates(loop.params, updates)
         step = loop.step + 1
         value, grad = evaluate(params, step)
-        better = loop.best - value > tol
+        # A start where the function is NaN is worse than any number.
+        better = (loop.best - value > tol) | jnp.isnan(loop.best) & ~jnp.isnan(value)
         return _Loop(
             step,
             params,

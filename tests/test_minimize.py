@@ -101,6 +101,19 @@ def test_a_function_without_a_derivative():
     assert moves.value <= 0.25 < stays.value
 
 
+def test_a_start_that_is_no_number_is_left():
+    fun = lambda x: jnp.where(x > 1, jnp.nan, x**2)
+    found = gd.minimize(
+        fun,
+        jnp.float32(1.5),
+        gd.sgd(1.0),
+        num_steps=20,
+        patience=3,
+        grad_fn=lambda x, step: jnp.float32(0.25),
+    )
+    assert (int(found.num_steps), bool(found.converged)) == (9, True)
+
+
 def test_trees_dtypes_and_complex_parameters():
     params = {"a": jnp.ones(2, jnp.bfloat16), "b": (jnp.array([1 + 2j]), None)}
     fun = lambda p: jnp.sum(p["a"] ** 2) + jnp.sum(jnp.abs(p["b"][0] - 1j) ** 2)
@@ -129,7 +142,9 @@ def test_a_run_that_leaves_the_numbers_has_not_converged():
             {"fun": lambda x: x},
             r"`fun` must return a real scalar, got float32 of shape",
         ),
+        ({"fun": lambda x: (x[0], x)}, "must return a real scalar, got a tuple"),
         ({"params": np.arange(2)}, "must be real or complex floats"),
+        ({"tx": 0.1}, "`tx` must be an optimizer such as"),
     ],
 )
 def test_bad_arguments(change, message):

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gdjax._checks import Range, number
 
@@ -40,7 +41,8 @@ def on_device(arrays: T, *, share: float = 0.5) -> T:
     """
     number("share", share, _SHARE)
     leaves = jax.tree.leaves(arrays)
-    needed = sum(leaf.nbytes for leaf in leaves if not isinstance(leaf, jax.Array))
+    hosts = [np.asarray(leaf) for leaf in leaves if not isinstance(leaf, jax.Array)]
+    needed = sum(leaf.nbytes for leaf in hosts)
     return jax.device_put(arrays) if 0 < needed <= share * _free() else arrays
 
 

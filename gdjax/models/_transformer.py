@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from gdjax._checks import integer
 from gdjax.models._model import Model, from_nnx
 from gdjax.models._parts import Parts, check_tokens
+from gdjax.tree import compute_dtype
 
 
 def transformer(
@@ -121,9 +122,7 @@ def transformer(
             queries, keys, values = jnp.moveaxis(
                 self.attention_in(self.norm_0(x)).reshape(split), 2, 0
             )
-            mixed = jax.nn.dot_product_attention(
-                _rotated(queries), _rotated(keys), values, is_causal=True
-            )
+            mixed = _attention(_rotated(queries), _rotated(keys), values)
             x = x + self.dropout(self.attention_out(mixed.reshape(x.shape)))
             hidden = parts.activate(self.mlp_in(self.norm_1(x)))
             return x + self.dropout(self.mlp_out(hidden))
@@ -145,6 +144,22 @@ def transformer(
             return self.output(self.norm(x))
 
     return from_nnx(Transformer)
+
+
+def _attention(queries: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
+    """Means of the values at the own and all earlier places, [n, T, heads, d] each.
+
+    `jax.nn.dot_product_attention` computes weights in f32 also where all is f64.
+    """
+    dtype = compute_dtype(queries.dtype)
+    products = jnp.einsum(
+        "nqhd,nkhd->nhqk", queries, keys, preferred_element_type=dtype
+    )
+    places = jnp.arange(queries.shape[1])
+    earlier = places[:, None] >= places
+    products = jnp.where(earlier, products / queries.shape[-1] ** 0.5, -jnp.inf)
+    weights = jax.nn.softmax(products).astype(values.dtype)
+    return jnp.einsum("nhqk,nkhd->nqhd", weights, values)
 
 
 def _rotated(x: jax.Array) -> jax.Array:

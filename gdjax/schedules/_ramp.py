@@ -22,15 +22,17 @@ class Ramp(NamedTuple):
 
 
 def count(step: jax.typing.ArrayLike) -> jax.Array:
-    """`step` in 32 bits (64 under x64); a negative one counts as 0.
+    """`step` in 32 bits (64 under x64): below them it counts as 0, above as the last.
 
     Raises:
       TypeError: it is no integer: f32 has no integers of its own beyond 2^24.
     """
-    step = jnp.asarray(step)
+    step = step if isinstance(step, jax.Array) else np.asarray(step)
     if not jnp.issubdtype(step.dtype, jnp.integer):
         raise TypeError(f"`step` must be an integer, got {step.dtype}.")
-    return jnp.maximum(step.astype(int), 0)
+    kind = jax.dtypes.canonicalize_dtype(int)
+    last = min(np.iinfo(kind).max, np.iinfo(step.dtype).max)
+    return jnp.asarray(step.clip(0, last)).astype(kind)
 
 
 def past(step: jax.Array, begin: int | jax.Array) -> jax.Array:

@@ -76,6 +76,14 @@ def make_params(
     """The shapes of the parameters, after model and loss have taken an example."""
     batch = jax.tree.map(lambda x: x[:1], examples)
 
+    known = config.model.get("vocabulary")
+    characters = info.alphabet or ""
+    if isinstance(known, int) and known < len(characters):
+        raise ValueError(
+            f"`config.model.vocabulary` must be >= {len(characters)}, the number of "
+            f"characters in {info.name}, got {known}."
+        )
+
     def init():
         return jax.eval_shape(model.init, jax.random.key(0), batch.inputs)
 
@@ -87,12 +95,18 @@ def make_params(
 
     params, model_state = call(init, {}, path="config.model")
     outputs, _ = call(apply, {}, path="config.model")
-    classes = info.num_classes if config.criterion == "cross_entropy" else None
-    if classes is not None and outputs.shape[-1] < classes:
-        raise ValueError(
-            f"`config.model` must have {classes} outputs, one for each class of "
-            f"{info.name}, got {outputs.shape[-1]}."
-        )
+    classes = info.num_classes
+    if config.criterion == "cross_entropy":
+        if classes is None:
+            raise ValueError(
+                "`config.criterion` must be 'mse', as the targets of "
+                f"{info.name} are no classes, got 'cross_entropy'."
+            )
+        if outputs.shape[-1] < classes:
+            raise ValueError(
+                f"`config.model` must have {classes} outputs, one for each class of "
+                f"{info.name}, got {outputs.shape[-1]}."
+            )
     _, (_, metrics) = call(loss, {}, path="config.criterion")
     if config.metric is not None:
         prefixes = ("", "average_") if config.average else ("",)

@@ -15,7 +15,12 @@ from gdjax.tree._numerics import (
     real_dtype,
 )
 from gdjax.tree._paths import Tree, is_absent, named_leaves, path_name, select
-from gdjax.tree._rule import map_rule, require_floating, zeros_like
+from gdjax.tree._rule import (
+    map_rule,
+    require_floating,
+    require_scalar,
+    zeros_like,
+)
 
 __all__ = [
     "Tree",
@@ -30,6 +35,7 @@ __all__ = [
     "path_name",
     "real_dtype",
     "require_floating",
+    "require_scalar",
     "select",
     "zeros_like",
 ]

@@ -136,6 +136,22 @@ def require_floating(params: Tree) -> None:
             )
 
 
+def require_scalar(name: str, returned: object) -> None:
+    """Refuses what a function `name` returned if it is no real floating scalar.
+
+    Raises:
+      ValueError: with what it is.
+    """
+    if not isinstance(returned, (jax.Array, jax.ShapeDtypeStruct)):
+        kind = type(returned).__name__
+        raise ValueError(f"`{name}` must return a real scalar, got a {kind}.")
+    if returned.shape or not jnp.issubdtype(returned.dtype, jnp.floating):
+        raise ValueError(
+            f"`{name}` must return a real scalar, got {returned.dtype} of shape "
+            f"{returned.shape}."
+        )
+
+
 def zeros_like(
     params: Tree,
     dtype: jax.typing.DTypeLike | None = None,

@@ -198,13 +198,16 @@ def test_dtypes(name, dtype):
     """Of parameters, statistics and outputs: traced, not computed."""
     model, inputs = build(name, param_dtype=dtype), CASES[name][1]
 
-    def step(key):
-        x = inputs if inputs.dtype == np.int32 else inputs.astype(dtype)
-        params, state = model.init(key, x)
-        return params, state, *model.apply(params, state, x, train=True, key=key)
+    x = inputs if inputs.dtype == np.int32 else inputs.astype(dtype)
+
+    def step(params, state, key):
+        return model.apply(params, state, x, train=True, key=key)
 
     with jax.enable_x64(dtype == "float64"):
-        params, state, outputs, new = jax.eval_shape(step, jax.random.key(0))
+        params, state = jax.eval_shape(model.init, KEY, x)
+        jaxpr, shapes = jax.make_jaxpr(step, return_shape=True)(params, state, KEY)
+    outputs, new = shapes
+    assert dtype != "float64" or "f32[" not in str(jaxpr)  # not even on the way
     kinds = lambda tree: {str(leaf.dtype) for leaf in jax.tree.leaves(tree)}
     assert kinds(params) == {dtype}
     wide = {"bfloat16": "float32"}.get(dtype, dtype)

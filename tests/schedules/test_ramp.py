@@ -20,6 +20,15 @@ def test_both_ends_of_a_ramp_are_exact(steps):
     np.testing.assert_allclose(left[2], 1 / steps, rtol=1e-6)
 
 
+def test_steps_outside_of_int32_count_as_its_ends():
+    for step in (np.int64(2**40), np.uint32(2**32 - 1), 2**31, np.uint64(2**63)):
+        assert int(ramps.count(step)) == MAX_INT
+    for step in (np.int64(-(2**40)), -5, np.int8(-128)):
+        assert int(ramps.count(step)) == 0
+    wide = jax.numpy.array([2**32 - 1, 2**31, 7], np.uint32)
+    assert jax.jit(ramps.count)(wide).tolist() == [MAX_INT, MAX_INT, 7]
+
+
 def test_powers_of_two_are_exact_and_others_right_to_the_last_bits():
     times = np.array([0, 1, 2, 3, 30, 126, 127, 128, 2**16, MAX_INT], np.int32)
     power = jax.jit(ramps.exp2, static_argnums=0)

@@ -156,6 +156,11 @@ REFUSED = [
         model(features=[8, 9]),
         "`config.model` must have 10 outputs, one for each class of digits, got 9.",
     ),
+    (
+        having(data={"name": "diabetes", "batch_size": 8}),
+        "`config.criterion` must be 'mse', as the targets of diabetes are no classes, "
+        "got 'cross_entropy'.",
+    ),
     (model(dropout=1.0), "`config.model.dropout` must lie in [0, 1), got 1.0."),
     (
         model(droput=0.1),

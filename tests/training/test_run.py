@@ -263,6 +263,9 @@ def test_text_is_learned_character_by_character(tmp_path, capsys):
     too_few = {**config, "model": {**config["model"], "num_outputs": 2}}
     with pytest.raises(ValueError, match="must have 3 outputs, one for each class"):
         run(too_few, data_dir=tmp_path)
+    few = {**config, "model": {**config["model"], "vocabulary": 2}}
+    with pytest.raises(ValueError, match="vocabulary` must be >= 3, the number of"):
+        run(few, data_dir=tmp_path)
     with pytest.raises(ValueError, match="`config.data.sequence_length` must"):
         run(
             {
