@@ -73,9 +73,13 @@ class Experiment:
         print(f"{what} ({len(items)})", flush=True)
         return iter(items)
 
-    def table(self, name: str, rows: Iterable[Mapping[str, object]]) -> None:
-        """Writes NAME.csv, its columns those of the first row."""
-        rows = list(rows)
+    def table(
+        self, name: str, rows: Sequence[Mapping[str, object]] | Mapping[str, Iterable]
+    ) -> None:
+        """Writes NAME.csv, of rows, or of columns of one length."""
+        if isinstance(rows, Mapping):
+            values = zip(*rows.values(), strict=True)
+            rows = [dict(zip(rows, row, strict=True)) for row in values]
         with self._file(f"{name}.csv") as path, open(path, "w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()

@@ -1,5 +1,14 @@
 """Backpropagation against numerical differentiation: how exact, and at what cost.
 
+Claim 4: backpropagation gives exact gradients in one backward pass; numerical
+differentiation costs a forward pass for each parameter.
+  Holds. Relative error of the gradient of a network (largest of n = 5 seeds): 1.5e-7 in
+  f32, 3e-16 in f64 (from forward mode); of central differences at their best step
+  2.8e-4 and 5e-10. Loss and gradient take 1.8 to 3.5 times as long as the loss, for 85
+  to 307,210 parameters; differences 14,790 times as long for 19,210.
+
+Measured by `python experiments/backpropagation.py`, 82 s on two cores.
+
 Usage:
   python experiments/backpropagation.py [--seeds=5] [--workdir=DIR] [--quick]
 """
@@ -103,8 +112,8 @@ def cost(experiment):
     for width in experiment.progress(widths, "seconds by number of parameters"):
         f, x = network(width, 0, np.float32)
         points = jnp.stack([x] * IN_A_CALL)
-        # All of the gradient is used, and none of it copied out of the loop.
-        gradient = lambda x: jnp.sum(jax.grad(f)(x) ** 2)
+        # All of it is computed behind the barrier, but not copied out of the loop.
+        gradient = lambda x: jax.lax.optimization_barrier(jax.grad(f)(x))[0]
         entry = {
             "parameters": len(x),
             "loss": seconds(lambda xs: jax.lax.map(f, xs), points) / IN_A_CALL,
@@ -190,12 +199,11 @@ def draw(errors, costs):
                 if (row["method"], row["dtype"]) == (method, dtype):
                     by_step.setdefault(row["step"], []).append(row["error"])
             middle = [statistics.median(found) for found in by_step.values()]
-            label = f"{method} differences, {dtype}"
+            label = f"{method} differences, {dtype.replace('float', 'f')}"
             left.loglog(list(by_step), middle, style, color=COLORS[method], label=label)
     for method, style in (("forward mode", "-"), ("backpropagation", "--")):
         found = [row["error"] for row in errors if row["method"] == method]
-        label = {"forward mode": "backpropagation, float64 (from forward mode)"}
-        label = label.get(method, "backpropagation, float32")
+        label = f"backpropagation, {'f64' if method == 'forward mode' else 'f32'}"
         color = COLORS["backpropagation"]
         left.axhline(statistics.median(found), ls=style, color=color, label=label)
     left.set(

@@ -1,5 +1,20 @@
 """Learning rates too small, right, too large and divergent, and where the edges are.
 
+Claim 1: the opposite of the gradient points to steepest descent.
+  Holds when the step is short. Slope of a network along -grad: -1.000 |grad| (n = 5
+  seeds), of the steepest of 2000 random directions 0.07 to 0.08. On a ravine of
+  condition 20 the lowest point at distance 1 lies 48 degrees off -grad.
+Claim 2: too large overshoots or diverges, too small is slow and stays in poor minima.
+  Holds when the loss is a quadratic: its edge is at 1.000 of 2 / lambda; 69 steps at
+  0.945 of it, 6814 at 0.01. A network on digits (n = 5 seeds) is best at 6 to 11 times
+  2 / lambda of its start. On Rastrigin (n = 400 starts) all rates below the edge end in
+  the same minima (mean 11.4), 2.5 times the edge in better ones (3.7).
+Claim 3: at a constant rate the step still shrinks near a minimum.
+  Holds when the gradient is exact: last steps / first 5e-24 on a quadratic, with noise
+  0.07 to 0.10; on digits 0.001 to 0.002, with mini-batches 0.007 to 0.009 (n = 5).
+
+Measured by `python experiments/learning_rate.py`, 143 s on two cores.
+
 Usage:
   python experiments/learning_rate.py [--seeds=5] [--workdir=DIR] [--quick]
 """
@@ -53,7 +68,7 @@ def steepest(experiment):
     fall = lambda r, d: problem.fun(x) - problem.fun(x + r * d)
     falls = jax.jit(jax.vmap(jax.vmap(fall, (None, 0)), (0, None)))(radii, directions)
     best = np.abs(turns[np.argmax(falls, axis=1)])
-    experiment.table("steepest", rows({"radius": radii, "degrees_to_best": best}))
+    experiment.table("steepest", {"radius": radii, "degrees_to_best": best})
 
     count, slopes, shares = 200 if experiment.quick else 2000, [], []
     for seed in experiment.progress(experiment.seeds, "directions of a network"):
@@ -94,7 +109,7 @@ def ravine(experiment):
         return jnp.where(close.any(), jnp.argmax(close), most)
 
     steps = np.asarray(jax.jit(jax.vmap(steps_to_come_close))(shares * edge))
-    experiment.table("ravine", rows({"rate_over_edge": shares, "steps": steps}))
+    experiment.table("ravine", {"rate_over_edge": shares, "steps": steps})
     paths = {name: np.asarray(path(share * edge, 60)) for name, share in SHOWN.items()}
     return problem, low / edge, shares, steps, paths
 
@@ -114,7 +129,7 @@ def poor_minima(experiment):
 
     values = jax.jit(jax.vmap(jax.vmap(end, (None, 0)), (0, None)))(shares, starts)
     means = np.asarray(values.mean(1))
-    experiment.table("rastrigin", rows({"rate_over_edge": shares, "mean": means}))
+    experiment.table("rastrigin", {"rate_over_edge": shares, "mean": means})
     return shares, means
 
 
@@ -211,12 +226,6 @@ def step_lengths(fun, params, rate, grad_fn):
     # One column for each weight: a step has no other coordinate.
     leaves = [x.reshape(STEPS + 1, -1) for x in jax.tree.leaves(path)]
     return np.linalg.norm(np.diff(np.concatenate(leaves, 1), axis=0), axis=1)
-
-
-def rows(columns):
-    """The columns of a table as its rows."""
-    values = zip(*columns.values(), strict=True)
-    return [dict(zip(columns, map(float, row), strict=True)) for row in values]
 
 
 def verdicts(experiment, circles, valley, minima, lengths, network):

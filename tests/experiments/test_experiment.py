@@ -32,6 +32,7 @@ def test_what_an_experiment_keeps(module, capsys):
         assert list(experiment.seeds) == [0, 1] and experiment.quick
         assert list(experiment.progress([3, 4], "numbers")) == [3, 4]
         experiment.table("rows", [{"a": 1, "b": 0.5}, {"a": 2, "b": np.inf}])
+        experiment.table("columns", {"a": np.arange(2), "b": [0.5, 1.5]})
         experiment.figure("picture", Figure((1, 1)))
         measured = {"x": np.float64(2.5), "many": np.array([1.0, np.nan]), "n": [1, 2]}
         experiment.verdict(7, "noise helps", "holds when it is small", measured)
@@ -42,7 +43,8 @@ def test_what_an_experiment_keeps(module, capsys):
     assert "numbers (2)\n" in out and "    many: 1, nan\n" in out
     assert "\nClaim 7: noise helps\n  holds when it is small\n    x: 2.5\n" in out
     folder = Path("runs/noise_quick")
-    names = ["picture.png", "results.json", "rows.csv"]
+    assert (folder / "columns.csv").read_text().split() == ["a,b", "0,0.5", "1,1.5"]
+    names = ["columns.csv", "picture.png", "results.json", "rows.csv"]
     assert sorted(path.name for path in folder.iterdir()) == names
     with open(folder / "rows.csv", newline="") as file:
         assert list(csv.reader(file)) == [["a", "b"], ["1", "0.5"], ["2", "inf"]]
