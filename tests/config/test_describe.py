@@ -83,7 +83,7 @@ def test_groups_lists_of_schedules_and_what_is_built_already():
         (0, ["call", "given", "default"]),
         (0, ["partition_by_path"]),
         (1, ["groups 'bias$': sgd", SGD_DEFAULTS]),
-        (2, ["learning_rate: join_schedules (optax)", "boundaries=[5]"]),
+        (2, ["learning_rate: join_schedules", "boundaries=[5]"]),
         (3, [f"schedules 0: {name}", rate, end]),
         (3, [f"schedules 1: {name}", rate, end]),
         (1, ["groups '^head': chain"]),
