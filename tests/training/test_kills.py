@@ -15,9 +15,9 @@ def kill(killer, kills):
         seed += 1
 
 
-@pytest.mark.parametrize(("name", "kills"), [*zip(JOBS, (1, 2), strict=True)])
-def test_a_run_that_is_killed(name, kills, tmp_path):
-    kill(Killer(name, tmp_path), kills)
+def test_a_run_that_is_killed(tmp_path):
+    """The job with the most to lose: statistics, dropout, average, early stopping."""
+    kill(Killer("batch_norm_and_dropout", tmp_path), 2)
 
 
 @pytest.mark.long
