@@ -19,7 +19,8 @@ MISTAKES = (
     AssertionError,
     AttributeError,
     LookupError,
-    NotImplementedError,  # what JAX and Optax say of arguments that they do not take
+    # Caught, not raised: so JAX and Optax refuse arguments that they do not take.
+    NotImplementedError,
     TypeError,
     ValueError,
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.nn.initializers import Initializer
 
 from gdjax._checks import UNIT, floating, integer, number, one_of
 from gdjax.models._initializers import initializer as kernel_initializer
@@ -80,7 +81,13 @@ class Parts:
         self.param_dtype = jnp.float32 if given is None else given
 
     def linear(
-        self, width: int, outputs: int, rngs: "nnx.Rngs", *, bias: bool = True
+        self,
+        width: int,
+        outputs: int,
+        rngs: "nnx.Rngs",
+        *,
+        bias: bool = True,
+        kernel_init: Initializer | None = None,
     ) -> "nnx.Linear":
         from flax import nnx
 
@@ -88,22 +95,15 @@ class Parts:
             width,
             outputs,
             use_bias=bias,
-            kernel_init=self.kernel_init,
+            kernel_init=kernel_init or self.kernel_init,
             param_dtype=self.param_dtype,
             rngs=rngs,
         )
 
     def output(self, width: int, outputs: int, rngs: "nnx.Rngs") -> "nnx.Linear":
         """The last layer: no activation follows that its kernel could be made for."""
-        from flax import nnx
-
-        return nnx.Linear(
-            width,
-            outputs,
-            kernel_init=kernel_initializer("lecun_normal"),
-            param_dtype=self.param_dtype,
-            rngs=rngs,
-        )
+        lecun = kernel_initializer("lecun_normal")
+        return self.linear(width, outputs, rngs, kernel_init=lecun)
 
     def norm(self, width: int, rngs: "nnx.Rngs") -> Layer:
         """The normalisation of `width` features, the last axis; or the identity."""

@@ -1,26 +1,15 @@
 """Every config file: that all fits together, and what some of them reach."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from own_configs import NAMES, config
 
 import gdjax as gd
 from gdjax.training import _setup as setup
 from gdjax.training._config import plain, read
-
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
-
-
-def config(name):
-    path = CONFIGS[0].with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config()
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +23,7 @@ def data_dir(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", [path.stem for path in CONFIGS])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_step_of_it_can_be_made(name, data_dir):
     job = config(name)
     decay = job.schedule.get("decay_steps")

@@ -1,29 +1,20 @@
 """What the README says of the main job: its accuracy, one curve on any devices."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from own_configs import config
 
 import gdjax as gd
 
-CONFIG = Path(__file__).parents[2] / "configs" / "digits_mlp.py"
 pytestmark = pytest.mark.long
-
-
-def config():
-    spec = importlib.util.spec_from_file_location("digits_mlp", CONFIG)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config()
 
 
 def test_accuracy_of_the_average_over_five_splits(tmp_path):
     accuracies = []
     for seed in range(5):
-        job = config()
+        job = config("digits_mlp")
         job.data.split_seed = seed
         gd.run(job, tmp_path / str(seed))
         results = json.loads((tmp_path / str(seed) / "results.json").read_text())
@@ -43,7 +34,7 @@ def test_accuracy_of_the_average_over_five_splits(tmp_path):
 )
 def test_one_curve_on_one_two_and_four_devices(optimizer, dtype, tolerance, strategy):
     def history(devices):
-        job = config()
+        job = config("digits_mlp")
         job.num_steps = 100
         job.dtype, job.parallel.strategy = dtype, strategy
         job.parallel.devices = devices
