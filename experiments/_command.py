@@ -49,7 +49,8 @@ flags.DEFINE_string(
     "data_dir",
     None,
     "A folder of data sets: config.data.name NAME means its file NAME.npz, with arrays "
-    "inputs [n, ...] and targets [n], the classes from 0.",
+    "inputs [n, ...] and targets [n] (classes from 0, or reals), or NAME.txt; mnist "
+    "and cifar10 may also be in the files that they are published in.",
 )
 flags.DEFINE_bool(
     "compilation_cache",
