@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 import optax
-import oracles
 import pytest
-from registry import ADAM, BAD_ADAM, NAN, PLATEAU, RATE, UNIT, plateau, two_groups
+from oracles import links as oracles
+from registry.links import PLATEAU, plateau, two_groups
+from registry.values import ADAM, BAD_ADAM, NAN, RATE, UNIT
 
 import gdjax as gd
 from gdjax import tree

@@ -75,20 +75,18 @@ def scale_by_adam(
         return ScaleByAdamState(jnp.zeros([], jnp.int32), mu, nu, *weights)
 
     def update(updates, state, params=None, **extra):
-        c1 = b1 * state.mu_weight + (1 - b1)
-        c2 = b2 * state.nu_weight + (1 - b2)
-        c1_next = b1 * c1 + (1 - b1)
+        c1 = tree.ema_weight(state.mu_weight, b1)
+        c2 = tree.ema_weight(state.nu_weight, b2)
+        c1_next = tree.ema_weight(c1, b1)
         r1, r2 = 1 / c1, 1 / c2
 
         def rule(g, mu, nu):
-            mu = b1 * mu + (1 - b1) * g
-            nu = b2 * nu + tree.abs_sq(g, 1 - b2)
+            mu = tree.ema(mu, g, b1)
+            nu = tree.ema_sq(nu, g, b2)
             mean = b1 * mu / c1_next + (1 - b1) * r1 * g if nesterov else r1 * mu
-            root = jnp.sqrt(r2 * nu + eps_root) + eps
-            return mean / jnp.where(root == 0, 1, root), mu, nu
+            return tree.over_root(mean, r2 * nu, eps, eps_root), mu, nu
 
         direction, mu, nu = tree.map_rule(rule, updates, state.mu, state.nu)
-        c1, c2 = (jnp.asarray(c, state.mu_weight.dtype) for c in (c1, c2))
         return direction, ScaleByAdamState(next_count(state.count), mu, nu, c1, c2)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -1,12 +1,14 @@
 """Trees of parameters: names of leaves, the lift of a rule, exact norms, metrics.
 
 Every transformation stands on this package: `map_rule` lifts mathematics written for
-one array to trees, `zeros_like` makes its state, `global_norm` and `next_params` keep
+one array to trees, `ema` and `over_root` are what such mathematics is made of,
+`zeros_like` makes its state, `global_norm` and `next_params` keep
 what the plain forms lose, `path_name` and `select` speak of leaves by name, `metrics`
 collects what states have to say.
 """
 
 from gdjax.tree._metrics import metrics
+from gdjax.tree._moments import ema, ema_sq, ema_weight, over_root, ratio
 from gdjax.tree._numerics import (
     abs_sq,
     compute_dtype,
@@ -26,13 +28,18 @@ __all__ = [
     "Tree",
     "abs_sq",
     "compute_dtype",
+    "ema",
+    "ema_sq",
+    "ema_weight",
     "global_norm",
     "is_absent",
     "map_rule",
     "metrics",
     "named_leaves",
     "next_params",
+    "over_root",
     "path_name",
+    "ratio",
     "real_dtype",
     "require_floating",
     "require_scalar",

@@ -1,22 +1,27 @@
-"""One line a public transform: how `gd.testing.check` is called on it."""
+"""The first links, and the optimizers made of them."""
 
 import functools
 
 import jax
 import jax.numpy as jnp
 import optax
-import oracles
+from oracles import links as oracles
 
 import gdjax as gd
-
-NAN, INF = float("nan"), float("inf")
-UNIT = (1.0, -0.1, NAN, "x", True, jnp.ones(2))  # refused where [0, 1) is allowed
-SIZE = (-1.0, NAN, INF, None)  # refused where [0, inf) is allowed
-RATE = (-1.0, NAN, INF, None, -INF)
-NO_COUNT = (1.5, True, "x", None, 2**31, jnp.int32(1))
-ADAM = dict(b1=0.8, b2=0.95, eps=1e-2, eps_root=1e-3)
-BAD_ADAM = dict(b1=UNIT, b2=UNIT, eps=SIZE, eps_root=SIZE)
-ONE_RATE = dict(learning_rate=0.1)
+from registry.values import (
+    ADAM,
+    BAD_ADAM,
+    NAN,
+    NO_COUNT,
+    NO_INTEGER,
+    ONE_RATE,
+    OPEN,
+    POSITIVE,
+    RATE,
+    SIZE,
+    UNIT,
+    entry,
+)
 
 
 def heavy_ball(decay):
@@ -59,14 +64,8 @@ def two_groups(decay, weight_decay, partition=gd.partition_by_path):
     return optax.GradientTransformationExtraArgs(lambda p: tx.init(twice(p)), update)
 
 
-def entry(make, oracle, numbers, bad=None, **more):
-    return dict(make=make, oracle=oracle, numbers=numbers, bad=bad or {}, **more)
-
-
 nesterov = functools.partial(gd.trace, nesterov=True)
 PLATEAU = dict(factor=0.7, rtol=0.75, atol=0.03, min_scale=0.4, stop_below=0.45)
-OPEN = (0.0, *UNIT)  # refused where (0, 1) is allowed
-NO_INTEGER = (-1, 1.5, True, "x", None, 2**31, jnp.float32(1), jnp.ones(2, int))
 nadam = functools.partial(gd.scale_by_adam, nesterov=True)
 CHECKS = {
     "add_decayed_weights": entry(
@@ -80,7 +79,7 @@ CHECKS = {
         gd.clip_by_global_norm,
         oracles.by_global_norm,
         dict(max_norm=0.3),
-        dict(max_norm=(0.0, *SIZE)),
+        dict(max_norm=POSITIVE),
     ),
     "from_rule": entry(heavy_ball, oracles.heavy_ball_rule, dict(decay=0.8)),
     "partition_by_path": entry(
