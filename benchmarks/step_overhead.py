@@ -35,11 +35,13 @@ def transformer(width: int = 128, blocks: int = 12) -> dict:
     shapes |= {"embed": (1024, d), "position": (256, d)}
     shapes |= {"norm": {"scale": (d,), "bias": (d,)}}
     is_shape = lambda x: isinstance(x, tuple)
-    return jax.tree.map(lambda shape: jnp.full(shape, 0.1), shapes, is_leaf=is_shape)
+    return jax.tree.map(
+        lambda shape: jnp.full(shape, 0.1, float), shapes, is_leaf=is_shape
+    )
 
 
 def many(leaves: int = 1000) -> dict:
-    return {f"w_{i}": jnp.full((32, 32), 0.1) for i in range(leaves)}
+    return {f"w_{i}": jnp.full((32, 32), 0.1, float) for i in range(leaves)}
 
 
 def constant_step(tx):

@@ -113,7 +113,10 @@ def floating(name: str, dtype: DType | None) -> DType | None:
       TypeError: it is another one, or none at all.
     """
     try:
-        if dtype is None or jnp.issubdtype(jnp.dtype(dtype), jnp.inexact):
+        is_array = isinstance(dtype, (jax.Array, np.ndarray))
+        if dtype is None or (
+            not is_array and jnp.issubdtype(jnp.dtype(dtype), jnp.inexact)
+        ):
             return dtype
     except TypeError:
         pass  # no dtype at all: said below
@@ -149,16 +152,23 @@ class Scheduled:
     """
 
     def __init__(self, name: str, value: NumberOrSchedule, allowed: Range):
+        self._name = name
         self._value = value if callable(value) else number(name, value, allowed)
 
     def init(self) -> Count:
         return jnp.zeros([], jnp.int32) if callable(self._value) else ()
 
     def __call__(self, count: Count) -> Number:
-        value = self._value
-        return (
-            jnp.asarray(value(jnp.asarray(count)), float) if callable(value) else value
-        )
+        if not callable(self._value):
+            return self._value
+        value = self._value(jnp.asarray(count))
+        is_array = isinstance(value, (jax.Array, np.ndarray, np.generic, float, int))
+        if not is_array or np.shape(value) or jnp.iscomplexobj(value):
+            raise ValueError(
+                f"the schedule of `{self._name}` must return a real scalar, got "
+                f"{value!r}."
+            )
+        return jnp.asarray(value, float)
 
     def next(self, count: Count) -> Count:
         return next_count(jnp.asarray(count)) if callable(self._value) else ()

@@ -44,12 +44,11 @@ def describe(optimizer: Spec, params: optax.Params | None = None) -> str:
     Example:
       >>> rate = {"name": "constant_schedule", "value": 0.1}
       >>> clip = {"name": "clip_by_global_norm", "max_norm": 1.0}
-      >>> print(describe([clip, {"name": "nadam", "learning_rate": rate, "b2": 0.99}]))
+      >>> print(describe([clip, {"name": "yogi", "learning_rate": rate, "b2": 0.99}]))
       call                                  given         default
       chain
         clip_by_global_norm                 max_norm=1.0
-        nadam (optax)                       b2=0.99       b1=0.9, eps=1e-08,
-                                                          eps_root=0.0, ...
+        yogi                                b2=0.99       b1=0.9, eps=0.001
           learning_rate: constant_schedule  value=0.1
       >>> params = {"kernel": jnp.ones((64, 10)), "bias": jnp.ones(10)}
       >>> print(describe(gd.swa(gd.sgd(0.1, momentum=0.9), start_step=100), params))

@@ -3,7 +3,7 @@
 import jax
 import optax
 
-from gdjax._checks import UNIT, Number, NumberOrSchedule, number
+from gdjax._checks import UNIT, Number, NumberOrSchedule, floating, number
 from gdjax.transforms import chain, scale_by_learning_rate, trace
 
 
@@ -36,6 +36,7 @@ def sgd(
     Reference: Robbins and Monro (1951), Ann. Math. Statist. 22(3); momentum as in
       `trace`.
     """
+    accumulator_dtype = floating("accumulator_dtype", accumulator_dtype)
     links = [scale_by_learning_rate(learning_rate)]
     if momentum is not None:
         momentum = number("momentum", momentum, UNIT)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdjax.testing._probe import IMPORTS, Numbers, Subject, fields, is_finite
+from gdjax.testing._probe import IMPORTS, Numbers, Subject, fields, is_finite, numeric
 from gdjax.testing._report import Broken, NotChecked
 
 Oracle = Callable[..., np.ndarray]
@@ -77,7 +77,7 @@ def _trajectory(subject: Subject, numbers: Numbers, p, g):
     if key not in subject.programs:
         subject.programs[key] = jax.jit(run)
     return jax.tree.map(
-        np.asarray, subject.programs[key](live, jnp.asarray(p), jnp.asarray(g))
+        numeric, subject.programs[key](live, jnp.asarray(p), jnp.asarray(g))
     )
 
 

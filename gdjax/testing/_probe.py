@@ -59,9 +59,19 @@ class Subject:
             raise ValueError("`numbers` needs a factory, got a built transformation.")
         self.params = probe_params() if params is None else params
         self.tx = self.build(self.numbers)
+        if self._refuses_complex():
+            real = lambda p: optax.MaskedNode() if jnp.iscomplexobj(p) else p
+            self.params = jax.tree.map(real, self.params)
         self.run = jax.jit(self.scan)
         self.traces = 0  # of `scan`
         self._drifts: dict[int, str] = {}  # by tree: what changes under an update
+
+    def _refuses_complex(self) -> bool:
+        try:
+            jax.eval_shape(self.tx.init, self.params)
+        except Exception as error:  # whatever else it is, the laws will say
+            return isinstance(error, TypeError) and "complex" in str(error)
+        return False
 
     def build(self, numbers: Mapping[str, Any]) -> optax.GradientTransformation:
         return self.make(**numbers) if self.is_factory else self.make
@@ -231,8 +241,14 @@ def first_difference(
     return None
 
 
+def numeric(x: jax.Array) -> np.ndarray:
+    """A leaf in numpy; of a random key its bits."""
+    is_key = jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(x) if is_key else x)
+
+
 def _wide(x) -> np.ndarray:
-    return np.asarray(x).astype(np.complex128)
+    return numeric(x).astype(np.complex128)
 
 
 def at(stacked: Tree, t: int) -> Tree:

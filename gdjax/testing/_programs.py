@@ -161,9 +161,12 @@ def _sharding_stays(subject: Subject) -> None:
     (updates, state), replicated = both(g, start, placed)
     for when, values in ("init", start), ("update", (updates, state)):
         for path, leaf in tree.named_leaves(values).items():
-            sharding = shardings.get(path.rpartition("/")[2])
-            if sharding is None or tree.is_absent(leaf) or not leaf.ndim:
+            name = path.rpartition("/")[2]
+            sharding = shardings.get(name)
+            if sharding is None or tree.is_absent(leaf):
                 continue
+            if leaf.shape != params[name].shape:
+                continue  # means over an axis, or a number for each leaf
             if not leaf.sharding.is_equivalent_to(sharding, leaf.ndim):
                 raise Broken(
                     f"leaf `{path}` of the state has lost its parameter's sharding in "

@@ -17,6 +17,7 @@ from gdjax.testing._probe import (
     at,
     gradients,
     is_finite,
+    numeric,
 )
 from gdjax.testing._report import Broken
 from gdjax.tree import Tree
@@ -155,7 +156,7 @@ def _finite_at(subject: Subject, params, grads, size: float) -> None:
 
 
 def _has_no_nan(values: Tree) -> bool:
-    arrays = (np.asarray(x).astype(np.complex128) for x in jax.tree.leaves(values))
+    arrays = (numeric(x).astype(np.complex128) for x in jax.tree.leaves(values))
     return not any(np.isnan(x).any() for x in arrays)
 
 

@@ -77,14 +77,12 @@ def scale_by_adam(
     def update(updates, state, params=None, **extra):
         c1 = tree.ema_weight(state.mu_weight, b1)
         c2 = tree.ema_weight(state.nu_weight, b2)
-        c1_next = tree.ema_weight(c1, b1)
-        r1, r2 = 1 / c1, 1 / c2
+        mean, r2 = tree.unbiased(b1, c1, nesterov), 1 / c2
 
         def rule(g, mu, nu):
             mu = tree.ema(mu, g, b1)
             nu = tree.ema_sq(nu, g, b2)
-            mean = b1 * mu / c1_next + (1 - b1) * r1 * g if nesterov else r1 * mu
-            return tree.over_root(mean, r2 * nu, eps, eps_root), mu, nu
+            return tree.over_root(mean(mu, g), r2 * nu, eps, eps_root), mu, nu
 
         direction, mu, nu = tree.map_rule(rule, updates, state.mu, state.nu)
         return direction, ScaleByAdamState(next_count(state.count), mu, nu, c1, c2)

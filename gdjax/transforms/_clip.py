@@ -23,8 +23,8 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraAr
 
         u = g min(1, max_norm / n),   n = sqrt(sum over all leaves |g|^2)
 
-    n and u are right from 1e-37 to 1e37: nothing inside overflows or vanishes (Optax
-    returns zeros for 4 x 1e20). Not clipped means bit for bit unchanged. A norm that is
+    Right for n from 1e-37 to 1e38: nothing inside overflows or vanishes (Optax returns
+    zeros for 4 x 1e20). Not clipped means bit for bit unchanged. A norm that is
     NaN clips nothing; one that is inf leaves zeros, and NaN where the gradient is inf.
 
     Args:

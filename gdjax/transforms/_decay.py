@@ -1,6 +1,5 @@
 """Weight decay, and which parameters should have it."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -9,6 +8,7 @@ import optax
 
 from gdjax import tree
 from gdjax._checks import NON_NEGATIVE, Count, NumberOrSchedule, Scheduled
+from gdjax.transforms._mask import Mask, change_where, require_mask
 
 
 class DecayState(NamedTuple):
@@ -17,7 +17,7 @@ class DecayState(NamedTuple):
 
 def add_decayed_weights(
     weight_decay: NumberOrSchedule = 0.0,
-    mask: optax.Params | Callable[[optax.Params], optax.Params] | None = None,
+    mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Direction: adds the parameters, scaled; decoupled decay after an adaptive link.
 
@@ -52,29 +52,21 @@ def add_decayed_weights(
 
     def init(params):
         tree.require_floating(params)
+        require_mask(mask, params)
         return DecayState(decay_at.init())
 
     def update(updates, state, params=None, **extra):
         if params is None:
             raise ValueError("`add_decayed_weights` needs `params` in `update`.")
         decay = decay_at(state.count)
-        chosen = mask(params) if callable(mask) else mask
-        kept = updates if chosen is None else _where(chosen, updates, _absent(updates))
-        decayed = tree.map_rule(lambda u, p: u + decay * p, kept, read=(params,))
-        if chosen is not None:
-            decayed = _where(chosen, decayed, updates)
+
+        def add(updates):
+            return tree.map_rule(lambda u, p: u + decay * p, updates, read=(params,))
+
+        decayed = change_where(mask, params, add, updates)
         return decayed, DecayState(decay_at.next(state.count))
 
     return optax.GradientTransformationExtraArgs(init, update)
-
-
-def _absent(updates: optax.Updates) -> optax.Updates:
-    return jax.tree.map(lambda _: optax.MaskedNode(), updates)
-
-
-def _where(mask, yes: optax.Updates, no: optax.Updates) -> optax.Updates:
-    """Subtrees of `yes` where `mask`, a prefix of both, is True, else of `no`."""
-    return jax.tree.map(lambda m, y, n: y if m else n, mask, yes, no)
 
 
 # The parameter's own name says it, or that of the layer which holds it.

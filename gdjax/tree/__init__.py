@@ -8,19 +8,24 @@ collects what states have to say.
 """
 
 from gdjax.tree._metrics import metrics
-from gdjax.tree._moments import ema, ema_sq, ema_weight, over_root, ratio
+from gdjax.tree._moments import ema, ema_sq, ema_weight, over_root, ratio, unbiased
 from gdjax.tree._numerics import (
     abs_sq,
     compute_dtype,
     global_norm,
+    leaf_norm,
+    leaf_norms,
     next_params,
     real_dtype,
 )
 from gdjax.tree._paths import Tree, is_absent, named_leaves, path_name, select
 from gdjax.tree._rule import (
+    full_like,
     map_rule,
     require_floating,
     require_scalar,
+    stored,
+    widened,
     zeros_like,
 )
 
@@ -31,8 +36,11 @@ __all__ = [
     "ema",
     "ema_sq",
     "ema_weight",
+    "full_like",
     "global_norm",
     "is_absent",
+    "leaf_norm",
+    "leaf_norms",
     "map_rule",
     "metrics",
     "named_leaves",
@@ -44,5 +52,8 @@ __all__ = [
     "require_floating",
     "require_scalar",
     "select",
+    "stored",
+    "unbiased",
+    "widened",
     "zeros_like",
 ]

@@ -1,4 +1,4 @@
-"""sgd, adam and adamw against Optax's in f64, where Optax is right."""
+"""Ready-made chains against Optax's in f64, where Optax is right."""
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,51 @@ PAIRS = {
         gd.adamw,
         optax.adamw,
         dict(learning_rate=RATE, weight_decay=0.3, mask=gd.decay_mask),
+    ),
+    "adagrad": (gd.adagrad, optax.adagrad, dict(learning_rate=RATE)),
+    "rmsprop, momentum": (
+        gd.rmsprop,
+        optax.rmsprop,
+        dict(learning_rate=RATE, initial_scale=0.1, momentum=0.9, bias_correction=True),
+    ),
+    "rmsprop, centred": (
+        gd.rmsprop,
+        optax.rmsprop,
+        dict(learning_rate=0.1, centered=True, momentum=0.9, nesterov=True),
+    ),
+    # From one gradient Optax's deviation is rounding, which a small eps would show.
+    "rmsprop, centred and corrected": (
+        gd.rmsprop,
+        optax.rmsprop,
+        dict(
+            learning_rate=RATE,
+            eps=0.1,
+            eps_in_sqrt=False,
+            centered=True,
+            initial_scale=0.1,
+            bias_correction=True,
+        ),
+    ),
+    "adadelta": (
+        gd.adadelta,
+        optax.adadelta,
+        dict(learning_rate=RATE, weight_decay=0.1, weight_decay_mask=gd.decay_mask),
+    ),
+    "amsgrad": (gd.amsgrad, optax.amsgrad, dict(learning_rate=RATE)),
+    "amsgrad, not corrected": (
+        gd.amsgrad,
+        optax.amsgrad,
+        dict(
+            learning_rate=0.1,
+            b2=0.9,
+            bias_correction_mu=False,
+            bias_correction_nu=False,
+        ),
+    ),
+    "adamaxw": (
+        gd.adamaxw,
+        optax.adamaxw,
+        dict(learning_rate=RATE, b2=0.9, mask=gd.decay_mask),
     ),
 }
 

@@ -39,6 +39,15 @@ def learning_rate(g, p, s, t, learning_rate):
     return -learning_rate * g
 
 
+def scale(g, p, s, t, step_size):
+    return step_size * g
+
+
+def decaying(g, p, s, t, first):
+    s["count"] = t
+    return first / t * g
+
+
 def by_global_norm(g, p, s, t, max_norm):
     s["unclipped_norm"] = np.sqrt(np.sum(abs(g) ** 2))
     s["clip_factor"] = min(1.0, max_norm / s["unclipped_norm"])

@@ -1,5 +1,12 @@
 """One line a public transform: how `gd.testing.check` is called on it."""
 
-from registry import links
+from registry import lifted, links, modern, signs, squares
 
-CHECKS = {**links.CHECKS}
+CHECKS = {
+    **lifted.CHECKS,
+    **links.CHECKS,
+    **modern.CHECKS,
+    **signs.CHECKS,
+    **squares.CHECKS,
+}
+LONG = set(lifted.CHECKS) - lifted.SHORT  # one wrapper for all: some suffice

@@ -11,6 +11,7 @@ import gdjax as gd
 from registry.values import (
     ADAM,
     BAD_ADAM,
+    INF,
     NAN,
     NO_COUNT,
     NO_INTEGER,
@@ -30,6 +31,10 @@ def heavy_ball(decay):
         return velocity, velocity
 
     return gd.from_rule(rule, velocity=jnp.zeros_like)
+
+
+def decaying(first):
+    return gd.scale_by_schedule(lambda count: first / (1 + count))
 
 
 def swa(learning_rate, start_step=3, every=2):
@@ -55,7 +60,7 @@ def two_groups(decay, weight_decay, partition=gd.partition_by_path):
     """Every tree twice, a copy for each group: so both have parameters in any tree."""
     heavy, light = gd.trace(decay), gd.add_decayed_weights(weight_decay)
     tx = partition([("^heavy", heavy), ("", light)])
-    twice = lambda x: None if x is None else {"heavy": x, "light": x}
+    twice = lambda x: {"heavy": x, "light": x}
 
     def update(g, state, params=None, **extra):
         u, state = tx.update(twice(g), state, twice(params), **extra)
@@ -109,6 +114,12 @@ CHECKS = {
         functools.partial(oracles.plateau, better=-1),
         dict(factor=0.7, rtol=0.01, atol=8e-3, min_scale=0.6, stop_below=0.65),
     ),
+    "scale": entry(
+        gd.scale,
+        oracles.scale,
+        dict(step_size=0.3),
+        dict(step_size=(NAN, INF, "x", True, None, jnp.ones(2))),
+    ),
     "scale_by_adam": entry(gd.scale_by_adam, oracles.adam, ADAM, BAD_ADAM),
     "scale_by_adam, Nesterov": entry(nadam, oracles.nadam, ADAM, BAD_ADAM),
     "scale_by_learning_rate": entry(
@@ -117,6 +128,11 @@ CHECKS = {
         ONE_RATE,
         dict(learning_rate=RATE),
         sign=-1,
+    ),
+    "scale_by_schedule": entry(
+        decaying,
+        oracles.decaying,
+        dict(first=0.3),
     ),
     "trace": entry(gd.trace, oracles.trace, dict(decay=0.8), dict(decay=UNIT)),
     "trace, Nesterov": entry(

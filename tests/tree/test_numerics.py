@@ -199,3 +199,43 @@ def test_next_params_leave_absent_leaves():
     assert new["c"] is None and new["d"] is masked
     complex_sum = tree.next_params(jnp.ones(1, jnp.complex64), jnp.full(1, 2j))
     assert complex_sum.dtype == jnp.complex64 and complex_sum[0] == 1 + 2j
+
+
+@pytest.mark.parametrize(
+    ("x", "want"),
+    [
+        (np.array([3e-37, 4e-37]), 5e-37),
+        (np.array([3e37, 4e37, 1e-30]), 5e37),
+        (np.array([[3.0, 4.0], [0.0, 12.0]]), 13.0),
+        (np.array([3e30 + 4e30j, 0]), 5e30),
+        (np.float32(-2.0), 2.0),
+        (np.zeros(3), 0.0),
+        (np.zeros((0, 3)), 0.0),
+        (np.array([1.0, -math.inf]), math.inf),
+        (np.array([math.nan, 1.0]), math.nan),
+    ],
+)
+def test_the_norm_of_one_leaf(x, want):
+    x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
+    norm = tree.leaf_norm(x)
+    assert norm.dtype == jnp.float32
+    np.testing.assert_allclose(norm, np.float32(want), rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("zero", [False, True])
+def test_the_norms_of_all_leaves(size, zero):
+    """Usual ones, one that needs the other branch, and a leaf of zeros or none."""
+    x = {
+        "a": size * jnp.array([3.0, 4.0]),
+        "b": jnp.full((2, 2), 60000.0, jnp.float16),
+        "c": jnp.array([0.3 + 0.4j]),
+        "d": [jnp.zeros(3) if zero else None, optax.MaskedNode(), jnp.zeros((0, 3))],
+    }
+    norms = tree.leaf_norms(x)
+    want = {"a": 5 * size, "b": 120000.0, "c": 0.5, "d": [0.0 if zero else None]}
+    want["d"] += [optax.MaskedNode(), 0.0]
+    assert jax.tree.structure(norms) == jax.tree.structure(want)
+    assert {n.dtype.name for n in jax.tree.leaves(norms)} == {"float32"}
+    for got, norm in zip(jax.tree.leaves(norms), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(got, norm, rtol=1e-6)

@@ -210,3 +210,25 @@ def test_a_rule_may_answer_with_numpy_arrays_and_numbers():
     ]
     one = tree.map_rule(lambda g: 1.0, jnp.float32(5.0))
     assert one.dtype == jnp.float32 and not one.weak_type and one == 1
+
+
+def test_statistics_keep_shapes_of_their_own():
+    """A mean over an axis, and a number; in the order of trees, statistics, read."""
+
+    def rule(g, row, total, p):
+        return g * p, row + g.mean(1), total + g.sum()
+
+    g = {"w": jnp.ones((2, 3), jnp.bfloat16), "none": None}
+    row = {"w": jnp.zeros(2), "none": jnp.ones(5)}
+    total = {"w": jnp.float32(1), "none": jnp.float32(7)}
+    p = {"w": jnp.full((2, 3), 2.0), "none": jnp.ones(4)}
+    map_rule = lambda *x: tree.map_rule(rule, x[0], statistics=x[1:3], read=(x[3],))
+    for run in (map_rule, jax.jit(map_rule)):
+        u, new_row, new_total = run(g, row, total, p)
+        assert u["w"].dtype == jnp.bfloat16 and np.all(u["w"] == 2)
+        assert new_row["w"].tolist() == [1, 1] and new_total["w"] == 7
+        assert u["none"] is None and new_row["none"].shape == (5,)
+    with pytest.raises(ValueError, match=r"leaf `w`: the gradient .*parameter .*\(3,"):
+        map_rule(g, row, total, {**p, "w": jnp.ones((3, 2))})
+    with pytest.raises(ValueError, match=r"shape \(2, 3\), shape \(2,\); it"):
+        tree.map_rule(lambda g, row: (g, g), g, statistics=(row,))

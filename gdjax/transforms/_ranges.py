@@ -1,0 +1,120 @@
+"""Which values the arguments of Optax's functions may have, by name."""
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+
+from gdjax._checks import (
+    FINITE,
+    NON_NEGATIVE,
+    POSITIVE,
+    UNIT,
+    Range,
+    floating,
+    integer,
+    listed,
+    number,
+    one_of,
+)
+
+# A range of numbers, the least integer, the words allowed, or a check of its own.
+Allowed: TypeAlias = Range | int | tuple[str, ...] | Callable[[str, Any], Any]
+
+OPEN = Range("lie in (0, 1)", lambda x: 0 < x < 1)
+LIMIT = Range("be > 0", lambda x: x > 0)  # inf: no limit at all
+
+
+def _decays(name, value):
+    return tuple(number(name, b, UNIT) for b in listed(name, value))
+
+
+def _first_step(name, value):
+    kind, *rest = listed(name, value)
+    one_of(name, kind, ("distance", "heuristic", "learning_rate"))
+    return kind, *(number(name, x, POSITIVE) for x in rest)
+
+
+def _key(name, value):
+    return value if isinstance(value, jax.Array) else integer(name, value, 0)
+
+
+RANGES: dict[str, Allowed] = {
+    "alpha": NON_NEGATIVE,
+    "approx_dec_rtol": NON_NEGATIVE,
+    "atol": NON_NEGATIVE,
+    "b1": UNIT,
+    "b2": UNIT,
+    "beta": NON_NEGATIVE,
+    "betas": _decays,
+    "curv_rtol": LIMIT,
+    "decay": UNIT,
+    "decrease_factor": OPEN,
+    "eps": NON_NEGATIVE,
+    "eps_root": NON_NEGATIVE,
+    "estim_lr0": POSITIVE,
+    "eta": NON_NEGATIVE,
+    "f_min": FINITE,
+    "gamma": NON_NEGATIVE,
+    "global_scale": NON_NEGATIVE,
+    "increase_factor": LIMIT,
+    "init_estim_sq_dist": POSITIVE,
+    "init_step": _first_step,
+    "initial_guess_strategy": ("keep", "one"),
+    "k": 1,
+    "key": _key,
+    "learning_rate": NON_NEGATIVE,
+    "lower_bound": FINITE,
+    "max_backtracking_steps": 1,
+    "max_learning_rate": LIMIT,
+    "max_linesearch_steps": 1,
+    "memory_size": 1,
+    "min_norm": NON_NEGATIVE,
+    "min_scale": NON_NEGATIVE,
+    "momo.beta": UNIT,
+    "momentum": UNIT,
+    "mu_dtype": floating,
+    "optimism": NON_NEGATIVE,
+    "param_dtype": floating,
+    "reps_rel": POSITIVE,
+    "rtol": NON_NEGATIVE,
+    "scale_factor": POSITIVE,
+    "scaling": NON_NEGATIVE,
+    "slope_rtol": NON_NEGATIVE,
+    "stepsize_precision": NON_NEGATIVE,
+    "tol": NON_NEGATIVE,
+    "variant": ("sps", "sps+"),
+    "weight_decay": NON_NEGATIVE,
+}
+
+
+def checked(function: str, parameter: inspect.Parameter, value: Any) -> Any:
+    """`value` as `function` is to get it for `parameter`; unknown names pass.
+
+    The default passes too, and `None` or a schedule where the annotation has it.
+
+    Raises:
+      ValueError, TypeError: it is not allowed; the argument is named.
+    """
+    name = parameter.name
+    allowed = RANGES.get(f"{function}.{name}", RANGES.get(name))
+    if allowed is None or _passes(parameter, value, isinstance(allowed, Range)):
+        return value
+    if isinstance(allowed, Range):
+        return number(name, value, allowed)
+    if isinstance(allowed, int):
+        return integer(name, value, allowed)
+    if isinstance(allowed, tuple):
+        return one_of(name, value, allowed)
+    return allowed(name, value)
+
+
+def _passes(parameter: inspect.Parameter, value: Any, is_number: bool) -> bool:
+    default, hint = parameter.default, str(parameter.annotation)
+    if value is None:
+        return default is None or bool(re.search("None|Optional", hint))
+    if is_number and callable(value):
+        return bool(re.search("Callable|Schedule|_empty", hint))
+    return type(value) is type(default) and value == default
