@@ -31,6 +31,7 @@ def test_examples_of_the_readme(block, capsys):
         assert "learning_rate" in said
 
 
+@pytest.mark.long
 def test_what_a_run_writes_how_to_resume_how_to_change_anything(tmp_path):
     _, _, section = README.partition("\n## What a run writes, how to resume, how to")
     section, _, _ = section.partition("\n## ")

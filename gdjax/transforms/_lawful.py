@@ -55,8 +55,9 @@ def lawful(
     the structure, dtypes and shardings of its start; an update comes in the dtype of
     its gradient. A gradient of another shape than its parameter is an error that names
     it. `None` gradients and empty arrays are not shown to `inner`: they keep their
-    state. `update` takes any further arguments; `value_fn` gets those that it knows
-    and parameters in their own dtypes, so that line searches work in a train step.
+    state, which is found by their paths. `update` takes any further arguments;
+    `value_fn` gets those that it knows and parameters in their own dtypes, so that line
+    searches work in a train step.
 
     Args:
       inner: a transformation, or a factory of one. A factory's arguments are also
@@ -98,7 +99,12 @@ def lawful(
         bound = signature.bind(*args, **kwargs)
         for key, value in bound.arguments.items():
             parameter = signature.parameters[key]
-            bound.arguments[key] = checked(name, parameter, value)
+            if parameter.kind is parameter.VAR_KEYWORD:
+                bound.arguments[key] = {
+                    k: checked(name, k, x) for k, x in value.items()
+                }
+            elif parameter.kind is not parameter.VAR_POSITIONAL:
+                bound.arguments[key] = checked(name, key, value, parameter)
         made = inner(*bound.args, **bound.kwargs)
         if not isinstance(made, optax.GradientTransformation):
             raise TypeError(f"`inner` must make a transformation, got {made!r}.")
@@ -132,6 +138,8 @@ def _kept(
         if shown.is_nothing:
             return updates, state
         whole = lambda p: shown.put(p, params)
+        # What is None is as good as not given.
+        extra = {name: x for name, x in extra.items() if x is not None}
         if "value" in extra:
             extra["value"] = tree.widened(extra["value"])
         if "grad" in extra:

@@ -90,15 +90,19 @@ RANGES: dict[str, Allowed] = {
 }
 
 
-def checked(function: str, parameter: inspect.Parameter, value: Any) -> Any:
-    """`value` as `function` is to get it for `parameter`; unknown names pass.
+_UNKNOWN = inspect.Parameter("unknown", inspect.Parameter.KEYWORD_ONLY)
+
+
+def checked(
+    function: str, name: str, value: Any, parameter: inspect.Parameter = _UNKNOWN
+) -> Any:
+    """`value` as `function` is to get it under `name`; unknown names pass.
 
     The default passes too, and `None` or a schedule where the annotation has it.
 
     Raises:
       ValueError, TypeError: it is not allowed; the argument is named.
     """
-    name = parameter.name
     allowed = RANGES.get(f"{function}.{name}", RANGES.get(name))
     if allowed is None or _passes(parameter, value, isinstance(allowed, Range)):
         return value
@@ -114,7 +118,8 @@ def checked(function: str, parameter: inspect.Parameter, value: Any) -> Any:
 def _passes(parameter: inspect.Parameter, value: Any, is_number: bool) -> bool:
     default, hint = parameter.default, str(parameter.annotation)
     if value is None:
-        return default is None or bool(re.search("None|Optional", hint))
+        return default is None or bool(re.search("None|Optional|_empty", hint))
     if is_number and callable(value):
         return bool(re.search("Callable|Schedule|_empty", hint))
-    return type(value) is type(default) and value == default
+    is_plain = isinstance(value, (int, float, str, tuple))
+    return is_plain and type(value) is type(default) and value == default

@@ -111,12 +111,11 @@ def _belongs(g, p):
     """Whether `g`, if it is there, is the gradient of such a parameter."""
     if tree.is_absent(g):
         return True
-    kind = jnp.complexfloating if jnp.iscomplexobj(p) else jnp.floating
-    same = not tree.is_absent(p) and np.shape(g) == np.shape(p)
-    return same and (
-        jnp.issubdtype(jnp.result_type(g), jnp.floating)
-        or jnp.issubdtype(jnp.result_type(g), kind)
-    )
+    if tree.is_absent(p) or np.shape(g) != np.shape(p):
+        return False
+    kind, of = jnp.result_type(g), jnp.result_type(p)
+    real = jnp.issubdtype(kind, jnp.floating)
+    return kind == of or real or (jnp.iscomplexobj(g) and jnp.iscomplexobj(p))
 
 
 def _fitted(new, old):

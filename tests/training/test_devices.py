@@ -75,6 +75,7 @@ def test_sgd_with_momentum():
     assert_the_same_curve(tx, np.float32, 1e-5, jit_on(2), pmap_on(4))
 
 
+@pytest.mark.long
 def test_adamw_clipped_and_averaged_in_f64():
     rate = gd.warmup_cosine_decay_schedule(0.0, 5e-3, 5, 50, 1e-3)
     tx = gd.chain(gd.clip_by_global_norm(1.0), gd.adamw(rate, weight_decay=1.0))

@@ -15,11 +15,6 @@ def kill(killer, kills):
         seed += 1
 
 
-def test_a_run_that_is_killed(tmp_path):
-    """The job with the most to lose: statistics, dropout, average, early stopping."""
-    kill(Killer("batch_norm_and_dropout", tmp_path), 2)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("name", JOBS)
 def test_a_run_that_is_killed_ten_times(name, tmp_path):

@@ -126,6 +126,24 @@ def test_no_buffer_stands_twice():
     assert len(set(buffers)) == len(buffers) == 6
 
 
+def test_state_lies_where_its_parameter_does_and_is_compiled_for_once():
+    mesh = jax.make_mesh((2,), ("x",), (jax.sharding.AxisType.Auto,))
+    place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x"))
+    forgets = optax.GradientTransformation(
+        lambda p: {"m": {"w": jnp.zeros(p["w"].shape)}}, lambda g, s, p=None: (g, s)
+    )
+    tx = gd.lawful(forgets)
+    p = {"w": jnp.ones(4)}
+    assert tx.init(jax.device_put(p, place))["m"]["w"].sharding == place
+    step, state = jax.jit(tx.update), tx.init(p)
+    for _ in range(2):
+        p, state = step(p, state, p)
+    assert step._cache_size() == 1
+    shape = {"w": jax.ShapeDtypeStruct((4,), jnp.bfloat16)}
+    (trace,) = jax.tree.leaves(gd.noisy_sgd(0.1, key=0).init(shape)[0].count)
+    assert trace == 0
+
+
 def test_our_own_are_as_they_were():
     p = {"w": jnp.array([0.5 - 1j, 2.0]), "h": jnp.ones(3, jnp.bfloat16)}
     g = {"w": jnp.array([1.0 + 2j, 0.1]), "h": jnp.array([0.3, -1.0, 2.0])}
