@@ -86,6 +86,8 @@ def lawful(
       Traceback (most recent call last):
       ValueError: `learning_rate` must be finite and >= 0, got nan.
     """
+    if sign not in (None, *_KINDS):
+        raise ValueError(f"`sign` must be 1 (a direction), -1 (a step), got {sign!r}.")
     if isinstance(inner, optax.GradientTransformation):
         return _kept(optax.with_extra_args_support(inner), real_only, scalars)
     if not callable(inner):

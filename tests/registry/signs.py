@@ -10,13 +10,13 @@ from registry.values import (
     BAD_ADAM,
     INF,
     NAN,
-    ONE_RATE,
     OPEN,
     POSITIVE,
     RATE,
     SIZE,
     UNIT,
     entry,
+    step,
 )
 
 MODES = dict(mode=("soft", None), smooth_beta=POSITIVE)
@@ -51,12 +51,6 @@ def rprop_direction(g, p, s, t, rate, **h):
 
 def rprop_step(g, p, s, t, rate, **h):
     return -oracles.rprop(g, p, s, t, rate, **h)
-
-
-def step(make, oracle, numbers=None, bad=None, **more):
-    """An optimizer's entry: with a rate, and against the gradient."""
-    bad = dict(learning_rate=RATE, **(bad or {}))
-    return entry(make, oracle, ONE_RATE | (numbers or {}), bad, sign=-1, **more)
 
 
 of = lambda f, **options: functools.partial(f, **options)

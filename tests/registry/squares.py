@@ -12,21 +12,12 @@ import gdjax as gd
 from registry.values import (
     ADAM,
     BAD_ADAM,
-    ONE_RATE,
     POSITIVE,
-    RATE,
     SIZE,
     UNIT,
     entry,
+    step,
 )
-
-
-def step(make, oracle, numbers, bad, **more):
-    """An optimizer's entry: with a rate, and against the gradient."""
-    numbers = {**ONE_RATE, **numbers}
-    return entry(
-        make, oracle, numbers, dict(learning_rate=RATE, **bad), sign=-1, **more
-    )
 
 
 def adadelta(learning_rate, rho=0.9, eps=1e-6, weight_decay=0.0):

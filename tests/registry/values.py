@@ -18,3 +18,9 @@ ONE_RATE = dict(learning_rate=0.1)
 def entry(make, oracle, numbers, bad=None, **more):
     """What `gd.testing.check` is called with."""
     return dict(make=make, oracle=oracle, numbers=numbers, bad=bad or {}, **more)
+
+
+def step(make, oracle, numbers=None, bad=None, **more):
+    """An optimizer's entry: with a rate, and against the gradient."""
+    bad = dict(learning_rate=RATE, **(bad or {}))
+    return entry(make, oracle, ONE_RATE | (numbers or {}), bad, sign=-1, **more)
