@@ -68,13 +68,13 @@ def map_rule(
             rows.append(kept)
             continue
         _refuse_other_kinds(names, leaves, rewritten, trees[0], len(rows))
-        shape = np.shape(leaves[0])
-        same = leaves[:alike] + leaves[rewritten:]
-        if any(is_absent(leaf) or np.shape(leaf) != shape for leaf in same):
+        shapes = [None if is_absent(leaf) else np.shape(leaf) for leaf in leaves]
+        wanted = shapes[:rewritten]
+        if any(x != shapes[0] for x in shapes[1:alike] + shapes[rewritten:]):
             raise ValueError(_difference(compared, *trees, *read))
         new = lifted(*map(widened, leaves))
         new = new if isinstance(new, tuple) else (new,)
-        if [np.shape(x) for x in new] != (wanted := [np.shape(x) for x in kept]):
+        if [np.shape(x) for x in new] != wanted:
             raise ValueError(
                 f"the rule must return {rewritten} array(s), for "
                 f"{', '.join(names[:rewritten])}, of {_shapes(wanted)}; it returned "
@@ -130,7 +130,7 @@ def stored(new: jax.typing.ArrayLike, old: jax.typing.ArrayLike) -> jax.Array:
     return new.astype(dtype)
 
 
-def _shapes(shapes: list[tuple[int, ...]]) -> str:
+def _shapes(shapes: Sequence[object]) -> str:
     return ", ".join(f"shape {shape}" for shape in shapes)
 
 
