@@ -12,8 +12,12 @@ from registry import CHECKS
 import gdjax as gd
 
 NUM_STEPS = 10_000
-# Those that may move parameters at a zero gradient, and why.
-MOVE = {}
+MOVE = {
+    "dadapt_adamw": "NaN before the first gradient, see docs/laws.md",
+    "fromage": "every step shrinks the parameters",
+    "scale_by_yogi": "its mean starts at 1e-6, see docs/laws.md",
+    "yogi": "as scale_by_yogi",
+}
 
 
 def built(name):

@@ -118,7 +118,8 @@ def checked(
 def _passes(parameter: inspect.Parameter, value: Any, is_number: bool) -> bool:
     default, hint = parameter.default, str(parameter.annotation)
     if value is None:
-        return default is None or bool(re.search("None|Optional|_empty", hint))
+        is_known = parameter is not _UNKNOWN
+        return not is_known or default is None or bool(re.search("None|Optional", hint))
     if is_number and callable(value):
         return bool(re.search("Callable|Schedule|_empty", hint))
     is_plain = isinstance(value, (int, float, str, tuple))
