@@ -16,7 +16,8 @@ from gdjax._checks import (
     next_count,
     number,
 )
-from gdjax.transforms._mask import Mask, change_where, require_mask
+from gdjax.transforms._decay import add_params
+from gdjax.transforms._mask import Mask, require_mask
 
 
 class CorrectedDecayState(NamedTuple):
@@ -87,11 +88,7 @@ def corrected_weight_decay(
             max_learning_rate if known else jnp.maximum(largest, rate)
         )
         decay = decay_at(state.count) * tree.ratio(rate, largest)
-
-        def add(updates):
-            return tree.map_rule(lambda u, p: u + decay * p, updates, read=(params,))
-
-        decayed = change_where(mask, params, add, updates)
+        decayed = add_params(updates, params, decay, mask)
         kept = largest.astype(state.max_learning_rate.dtype)
         return decayed, CorrectedDecayState(next_count(state.count), kept)
 

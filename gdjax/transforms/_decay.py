@@ -7,7 +7,7 @@ import numpy as np
 import optax
 
 from gdjax import tree
-from gdjax._checks import NON_NEGATIVE, Count, NumberOrSchedule, Scheduled
+from gdjax._checks import NON_NEGATIVE, Count, Number, NumberOrSchedule, Scheduled
 from gdjax.transforms._mask import Mask, change_where, require_mask
 
 
@@ -59,14 +59,21 @@ def add_decayed_weights(
         if params is None:
             raise ValueError("`add_decayed_weights` needs `params` in `update`.")
         decay = decay_at(state.count)
-
-        def add(updates):
-            return tree.map_rule(lambda u, p: u + decay * p, updates, read=(params,))
-
-        decayed = change_where(mask, params, add, updates)
+        decayed = add_params(updates, params, decay, mask)
         return decayed, DecayState(decay_at.next(state.count))
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def add_params(
+    updates: optax.Updates, params: optax.Params, decay: Number, mask: Mask
+) -> optax.Updates:
+    """u + decay p where the mask is True or `None`, u elsewhere."""
+
+    def add(updates):
+        return tree.map_rule(lambda u, p: u + decay * p, updates, read=(params,))
+
+    return change_where(mask, params, add, updates)
 
 
 # The parameter's own name says it, or that of the layer which holds it.
