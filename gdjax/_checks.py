@@ -13,6 +13,7 @@ from jax.core import Tracer
 
 Number: TypeAlias = float | jax.Array
 NumberOrSchedule: TypeAlias = Number | optax.Schedule
+Mask: TypeAlias = optax.Params | Callable[[optax.Params], optax.Params] | None
 Count: TypeAlias = jax.Array | tuple[()]  # i32[]; () where nothing is scheduled
 
 DType: TypeAlias = jax.typing.DTypeLike

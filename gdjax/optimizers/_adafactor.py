@@ -1,7 +1,5 @@
 """Adafactor: adaptive steps with little memory."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -10,6 +8,7 @@ from gdjax._checks import (
     NON_NEGATIVE,
     POSITIVE,
     UNIT,
+    Mask,
     Number,
     NumberOrSchedule,
     floating,
@@ -39,9 +38,7 @@ def adafactor(
     weight_decay_rate: NumberOrSchedule | None = None,
     eps: Number = 1e-30,
     factored: bool = True,
-    weight_decay_mask: optax.Params
-    | Callable[[optax.Params], optax.Params]
-    | None = None,
+    weight_decay_mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Step of Adafactor: gradients over a root mean square in the memory of an axis.
 

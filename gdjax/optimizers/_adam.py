@@ -1,11 +1,9 @@
 """Adam, and Adam with decoupled weight decay."""
 
-from collections.abc import Callable
-
 import jax
 import optax
 
-from gdjax._checks import Number, NumberOrSchedule
+from gdjax._checks import Mask, Number, NumberOrSchedule
 from gdjax.transforms import (
     add_decayed_weights,
     chain,
@@ -60,7 +58,7 @@ def adamw(
     eps_root: Number = 0.0,
     mu_dtype: jax.typing.DTypeLike | None = None,
     weight_decay: NumberOrSchedule = 1e-4,
-    mask: optax.Params | Callable[[optax.Params], optax.Params] | None = None,
+    mask: Mask = None,
     *,
     nesterov: bool = False,
 ) -> optax.GradientTransformationExtraArgs:

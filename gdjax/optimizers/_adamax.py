@@ -1,11 +1,9 @@
 """AdaMax and AMSGrad, Adam over a maximum: a fading one, and one that stays."""
 
-from collections.abc import Callable
-
 import jax
 import optax
 
-from gdjax._checks import Number, NumberOrSchedule
+from gdjax._checks import Mask, Number, NumberOrSchedule
 from gdjax.transforms import (
     add_decayed_weights,
     chain,
@@ -52,7 +50,7 @@ def adamaxw(
     b2: Number = 0.999,
     eps: Number = 1e-8,
     weight_decay: NumberOrSchedule = 1e-4,
-    mask: optax.Params | Callable[[optax.Params], optax.Params] | None = None,
+    mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Step of AdaMaxW: AdaMax, and weights that decay apart from the gradient.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import optax
 
-from gdjax._checks import Number, NumberOrSchedule
+from gdjax._checks import Mask, Number, NumberOrSchedule
 from gdjax.transforms import (
     add_decayed_weights,
     chain,
@@ -28,7 +28,7 @@ def ademamix(
     eps_root: Number = 0.0,
     mu_dtype: jax.typing.DTypeLike | None = None,
     weight_decay: NumberOrSchedule = 0.0,
-    mask: optax.Params | Callable[[optax.Params], optax.Params] | None = None,
+    mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Step of AdEMAMix: AdamW with a second, much slower mean of the gradients.
 
@@ -116,7 +116,7 @@ def mars_adamw(
     eps: Number = 1e-8,
     gamma: Number = 0.025,
     weight_decay: NumberOrSchedule = 1e-2,
-    mask: optax.Params | Callable[[optax.Params], optax.Params] | None = None,
+    mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Step of MARS-AdamW: AdamW of gradients whose variance is reduced.
 
@@ -161,7 +161,7 @@ def adamc(
     eps_root: Number = 0.0,
     mu_dtype: jax.typing.DTypeLike | None = None,
     weight_decay: NumberOrSchedule = 1e-4,
-    mask: optax.Params | Callable[[optax.Params], optax.Params] | None = None,
+    mask: Mask = None,
     *,
     nesterov: bool = False,
     max_learning_rate: Number | None = None,

@@ -1,11 +1,9 @@
 """NAdam, and NAdam with decoupled weight decay: Adam with Nesterov's look ahead."""
 
-from collections.abc import Callable
-
 import jax
 import optax
 
-from gdjax._checks import Number, NumberOrSchedule
+from gdjax._checks import Mask, Number, NumberOrSchedule
 from gdjax.optimizers._adam import adam, adamw
 
 
@@ -55,7 +53,7 @@ def nadamw(
     eps_root: Number = 0.0,
     mu_dtype: jax.typing.DTypeLike | None = None,
     weight_decay: NumberOrSchedule = 1e-4,
-    mask: optax.Params | Callable[[optax.Params], optax.Params] | None = None,
+    mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Step of NAdamW: NAdam, and weights that decay apart from the gradient.
 

@@ -1,10 +1,8 @@
 """Relatives of Adam: RAdam, AdaBelief, Yogi, Adan and NovoGrad."""
 
-from collections.abc import Callable
-
 import optax
 
-from gdjax._checks import Number, NumberOrSchedule
+from gdjax._checks import Mask, Number, NumberOrSchedule
 from gdjax.transforms import (
     add_decayed_weights,
     chain,
@@ -140,7 +138,7 @@ def adan(
     eps: Number = 1e-8,
     eps_root: Number = 1e-8,
     weight_decay: NumberOrSchedule = 0.0,
-    mask: optax.Params | Callable[[optax.Params], optax.Params] | None = None,
+    mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Step of Adan: Nesterov's momentum out of the change of the gradient.
 

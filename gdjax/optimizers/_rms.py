@@ -1,10 +1,8 @@
 """Steps over root mean squares of gradients: AdaGrad, RMSprop, Adadelta."""
 
-from collections.abc import Callable
-
 import optax
 
-from gdjax._checks import UNIT, Number, NumberOrSchedule, number
+from gdjax._checks import UNIT, Mask, Number, NumberOrSchedule, number
 from gdjax.transforms import (
     add_decayed_weights,
     chain,
@@ -113,9 +111,7 @@ def adadelta(
     rho: Number = 0.9,
     eps: Number = 1e-6,
     weight_decay: NumberOrSchedule = 0.0,
-    weight_decay_mask: optax.Params
-    | Callable[[optax.Params], optax.Params]
-    | None = None,
+    weight_decay_mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Step of Adadelta: lengths from the steps before, so that no rate is needed.
 

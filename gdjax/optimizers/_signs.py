@@ -1,12 +1,11 @@
 """Steps that the sign of a gradient decides: Lion, sign descent, Signum, Rprop."""
 
-from collections.abc import Callable
 from typing import Literal
 
 import jax
 import optax
 
-from gdjax._checks import UNIT, Number, NumberOrSchedule, number
+from gdjax._checks import UNIT, Mask, Number, NumberOrSchedule, number
 from gdjax.transforms import (
     add_decayed_weights,
     chain,
@@ -25,7 +24,7 @@ def lion(
     b2: Number = 0.99,
     mu_dtype: jax.typing.DTypeLike | None = None,
     weight_decay: NumberOrSchedule = 1e-3,
-    mask: optax.Params | Callable[[optax.Params], optax.Params] | None = None,
+    mask: Mask = None,
     *,
     mode: Literal["hard", "smooth", "refined"] = "hard",
     smooth_beta: Number = 1.0,

@@ -1,10 +1,8 @@
 """Steps relative to the size of each layer: LARS and LAMB."""
 
-from collections.abc import Callable
-
 import optax
 
-from gdjax._checks import UNIT, Number, NumberOrSchedule, number
+from gdjax._checks import UNIT, Mask, Number, NumberOrSchedule, number
 from gdjax.transforms import (
     add_decayed_weights,
     chain,
@@ -22,7 +20,7 @@ def lamb(
     eps: Number = 1e-6,
     eps_root: Number = 0.0,
     weight_decay: NumberOrSchedule = 0.0,
-    mask: optax.Params | Callable[[optax.Params], optax.Params] | None = None,
+    mask: Mask = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Step of LAMB: AdamW's direction, as long in each leaf as its parameter.
 
@@ -61,10 +59,10 @@ def lamb(
 def lars(
     learning_rate: NumberOrSchedule,
     weight_decay: NumberOrSchedule = 0.0,
-    weight_decay_mask: optax.Params | Callable[[optax.Params], optax.Params] = True,
+    weight_decay_mask: Mask = True,
     trust_coefficient: Number = 0.001,
     eps: Number = 0.0,
-    trust_ratio_mask: optax.Params | Callable[[optax.Params], optax.Params] = True,
+    trust_ratio_mask: Mask = True,
     momentum: Number = 0.9,
     nesterov: bool = False,
 ) -> optax.GradientTransformationExtraArgs:

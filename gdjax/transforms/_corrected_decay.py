@@ -10,6 +10,7 @@ from gdjax import tree
 from gdjax._checks import (
     NON_NEGATIVE,
     POSITIVE,
+    Mask,
     Number,
     NumberOrSchedule,
     Scheduled,
@@ -17,7 +18,7 @@ from gdjax._checks import (
     number,
 )
 from gdjax.transforms._decay import add_params
-from gdjax.transforms._mask import Mask, require_mask
+from gdjax.transforms._mask import require_mask
 
 
 class CorrectedDecayState(NamedTuple):

@@ -7,8 +7,8 @@ import numpy as np
 import optax
 
 from gdjax import tree
-from gdjax._checks import NON_NEGATIVE, Count, Number, NumberOrSchedule, Scheduled
-from gdjax.transforms._mask import Mask, change_where, require_mask
+from gdjax._checks import NON_NEGATIVE, Count, Mask, Number, NumberOrSchedule, Scheduled
+from gdjax.transforms._mask import change_where, require_mask
 
 
 class DecayState(NamedTuple):

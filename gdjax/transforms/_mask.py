@@ -1,15 +1,13 @@
 """Masks of links: a change where the mask says so, absent gradients skipped."""
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import jax
 import numpy as np
 import optax
 
 from gdjax import tree
-
-Mask: TypeAlias = optax.Params | Callable[[optax.Params], optax.Params] | None
+from gdjax._checks import Mask
 
 
 def change_where(

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import optax
 
 from gdjax import tree
-from gdjax._checks import NON_NEGATIVE, Number, number
-from gdjax.transforms._mask import Mask, change_where, require_mask
+from gdjax._checks import NON_NEGATIVE, Mask, Number, number
+from gdjax.transforms._mask import change_where, require_mask
 
 
 def scale_by_trust_ratio(
