@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     {"_checks", "_extras"},
     {"tree"},
-    {"data", "layout", "linalg", "models", "problems", "schedules"},
+    {"_wrapping", "data", "layout", "linalg", "models", "problems", "schedules"},
     {"_minimize", "curvature"},
     {"parallel", "precision", "transforms"},
     {"averaging", "derivative_free", "newton", "preconditioners"},

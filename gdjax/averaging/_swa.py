@@ -8,6 +8,7 @@ import optax
 
 from gdjax import tree
 from gdjax._checks import integer, next_count
+from gdjax._wrapping import factory_name, ordered
 
 
 class SwaState(NamedTuple):
@@ -73,7 +74,7 @@ def swa(
     def init(params):
         zero = lambda: jnp.zeros([], jnp.int32)
         average = tree.zeros_like(params)
-        return SwaState(inner.init(params), zero(), zero(), average)
+        return SwaState(ordered("swa", inner.init(params)), zero(), zero(), average)
 
     def update(updates, state, params=None, **extra):
         if params is None:
@@ -115,7 +116,8 @@ def averaged_params(
       >>> print(averaged_params(tx.init(jnp.ones(2)), jnp.ones(2)))
       [1. 1.]
     """
-    found = [node for node in _averages(opt_state) if name in (None, _name(node))]
+    averages = [x for _, x in tree.nodes(opt_state) if hasattr(x, "averaged_params")]
+    found = [x for x in averages if name in (None, factory_name(x))]
     if len(found) == 1:
         return found[0].averaged_params(params)
     of_name = "" if name is None else f" called {name!r}"
@@ -125,21 +127,5 @@ def averaged_params(
         )
     raise ValueError(
         f"`opt_state` holds {len(found)} averages{of_name}: "
-        f"{[_name(node) for node in found]}. Choose one by `name`."
+        f"{[factory_name(x) for x in found]}. Choose one by `name`."
     )
-
-
-def _is_average(node: object) -> bool:
-    return hasattr(node, "averaged_params")
-
-
-def _averages(state: optax.OptState) -> list:
-    nodes = jax.tree.leaves(state, is_leaf=_is_average)
-    here = [node for node in nodes if _is_average(node)]
-    return here + [a for node in here for a in _averages(node.inner_state)]
-
-
-def _name(node: object) -> str:
-    """SwaState -> swa, the function that made it."""
-    stem = type(node).__name__.removesuffix("State")
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in stem).lstrip("_")

@@ -18,7 +18,7 @@ from gdjax.tree._numerics import (
     next_params,
     real_dtype,
 )
-from gdjax.tree._paths import Tree, is_absent, named_leaves, path_name, select
+from gdjax.tree._paths import Tree, is_absent, named_leaves, nodes, path_name, select
 from gdjax.tree._rule import (
     full_like,
     map_rule,
@@ -45,6 +45,7 @@ __all__ = [
     "metrics",
     "named_leaves",
     "next_params",
+    "nodes",
     "over_root",
     "path_name",
     "ratio",

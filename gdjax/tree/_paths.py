@@ -1,7 +1,7 @@
 """Names of the leaves of a tree: the same for dicts, Linen, NNX and named tuples."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import jax
@@ -33,6 +33,16 @@ def named_leaves(
     """The leaves of `tree` by name, in flattening order, absent ones included."""
     leaves, _ = tree_flatten_with_path(tree, is_leaf)
     return {path_name(path): leaf for path, leaf in leaves}
+
+
+def nodes(tree: Tree) -> Iterator[tuple[KeyPath, Any]]:
+    """Every node of `tree` with its path: itself first, containers before children."""
+    todo = [((), tree)]
+    while todo:
+        path, node = todo.pop()
+        yield path, node
+        children = tree_flatten_with_path(node, lambda x: x is not node)[0]
+        todo += [((*path, *k), x) for k, x in reversed(children) if x is not node]
 
 
 def select(tree: Tree, pattern: str) -> Tree:

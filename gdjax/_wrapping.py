@@ -1,0 +1,128 @@
+"""What wrappers ask of the transformation that they wrap: its kind, and its place."""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.core import Tracer
+
+from gdjax import tree
+
+
+def require_direction(
+    wrapper: str, inner: optax.GradientTransformation
+) -> optax.GradientTransformationExtraArgs:
+    """`inner`, which must not be a finished optimizer, for a wrapper of directions.
+
+    Raises:
+      TypeError: it is no transformation.
+      ValueError: it steps against the gradient.
+    """
+    if sign_of(wrapper, inner) == -1:
+        raise ValueError(
+            f"`{wrapper}` wraps a direction, and `inner` is a step, learning rate "
+            f"included: `chain({wrapper}(direction), scale_by_learning_rate(...))`."
+        )
+    return optax.with_extra_args_support(inner)
+
+
+def require_step(
+    wrapper: str, inner: optax.GradientTransformation
+) -> optax.GradientTransformationExtraArgs:
+    """`inner`, which must not be a bare direction, for a wrapper of optimizers.
+
+    Raises:
+      TypeError: it is no transformation.
+      ValueError: it points along the gradient.
+    """
+    if sign_of(wrapper, inner) == 1:
+        raise ValueError(
+            f"`{wrapper}` wraps a step, and `inner` is a direction, which climbs: "
+            f"`{wrapper}(chain(direction, scale_by_learning_rate(...)))`."
+        )
+    return optax.with_extra_args_support(inner)
+
+
+def sign_of(wrapper: str, inner: optax.GradientTransformation) -> int | None:
+    """1 for a direction, -1 for a step, `None` where it cannot be told.
+
+    By how the updates of the scalar 0 for the gradients 1 and -1 differ, so that decay,
+    noise and constraints cancel; the second where the first are equal, as under a
+    warm-up from 0. Nothing is told of an `inner` that depends on traced numbers, needs
+    more than a train step hands it, or has another tree of parameters.
+    """
+    if not isinstance(inner, optax.GradientTransformation):
+        raise TypeError(
+            f"`inner` of `{wrapper}` must be a gradient transformation, got {inner!r}."
+        )
+    tx = optax.with_extra_args_support(inner)
+    try:
+        with jax.ensure_compile_time_eval():
+            up, down = _updates(tx, 1.0), _updates(tx, -1.0)
+            for along, against in zip(up, down, strict=True):
+                difference = along - against
+                if isinstance(difference, Tracer):
+                    return None
+                if np.isfinite(difference) and difference != 0:
+                    return int(np.sign(difference))
+    except Exception:  # it will be raised, and understood, where `inner` is used
+        return None
+    return None
+
+
+def _updates(
+    tx: optax.GradientTransformationExtraArgs, gradient: float
+) -> Iterator[jax.Array]:
+    """The first two updates for one gradient at 0, the slope there of a parabola."""
+    zero, g = jnp.float32(0), jnp.float32(gradient)
+    extra = {"value": g * g / 2, "grad": g, "grad_fn": lambda p: p + g}
+    state = tx.init(zero)
+    for _ in range(2):  # without `value_fn`: a line search compiles for seconds
+        u, state = tx.update(g, state, zero, **extra)
+        yield jnp.asarray(u)
+
+
+_STEP = {
+    "guard": "a skipped step would change parameters",
+    "accumulate": "a part of a step would change parameters",
+}
+_AVERAGE = {"swa": "it would average iterates that are none"}
+_SET = {"project": "its constraint would be left again"}
+_ZEROS = {"proximal_l1": "its zeros would move again"}
+# {wrapper: {what belongs around it: what goes wrong inside}}
+_AROUND = {
+    "accumulate": {"sam": "it would see the loss of the last part alone"},
+    "independent_decay": {**_STEP, **_AVERAGE, **_SET, **_ZEROS},
+    "layerwise_decay": {**_AVERAGE, **_SET, **_ZEROS},
+    "project": _AVERAGE,
+    "proximal_l1": {**_STEP, **_AVERAGE, **_SET},
+    "swa": {
+        "guard": "a skipped step would count in the average",
+        "accumulate": "a part of a step would count in the average",
+    },
+}
+
+
+def ordered(wrapper: str, inner_state: optax.OptState) -> optax.OptState:
+    """`inner_state`, in which nothing may be that belongs around `wrapper`.
+
+    Raises:
+      ValueError: with the right order.
+    """
+    around = _AROUND.get(wrapper, {})
+    for _, node in tree.nodes(inner_state):
+        name = factory_name(node)
+        if name in around:
+            raise ValueError(
+                f"`{wrapper}` around `{name}`: {around[name]}. Write "
+                f"`{name}({wrapper}(optimizer))`."
+            )
+    return inner_state
+
+
+def factory_name(state: object) -> str:
+    """SwaState -> swa, the function that made it."""
+    stem = type(state).__name__.removesuffix("State")
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in stem).lstrip("_")
