@@ -62,6 +62,7 @@ class Config:
     plateau: Spec = None  # behind it: `reduce_on_plateau`
     average: Mapping[str, Spec] | None = None  # around all of them
     seed: int = 0  # of parameters, dropout and the order of examples
+    microbatches: int = 1  # parts of a batch, one after the other
     steps_per_call: int = 1
     log_every: int = 10
     eval_every: int | None = None  # log_every
@@ -73,7 +74,14 @@ class Config:
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
 
     def __post_init__(self) -> None:
-        for name in ("num_steps", "steps_per_call", "log_every", "eval_every"):
+        counts = (
+            "num_steps",
+            "microbatches",
+            "steps_per_call",
+            "log_every",
+            "eval_every",
+        )
+        for name in counts:
             if (value := getattr(self, name)) is not None:
                 integer(name, value, 1)
         if self.time_limit is not None:

@@ -20,6 +20,7 @@ def make_pmap_train_step(
     tx: optax.GradientTransformation,
     *,
     devices: Sequence[jax.Device] | None = None,  # pyright: ignore
+    microbatches: int = 1,
     steps_per_call: int = 1,
 ) -> TrainStep:
     """`make_train_step` as one program on each of several devices, under `jax.pmap`.
@@ -31,7 +32,8 @@ def make_pmap_train_step(
     `make_train_step(..., sharding=parallel.replicated(mesh))`, the default strategy.
 
     Args:
-      loss_fn, tx, steps_per_call: as in `make_train_step`.
+      loss_fn, tx, microbatches, steps_per_call: as in `make_train_step`; here each
+        device splits its share of a batch.
       devices: those to use; by default all local ones.
 
     Returns:
@@ -50,10 +52,11 @@ def make_pmap_train_step(
       >>> int(step(state, batch)[0].step)
       1
     """
+    microbatches = integer("microbatches", microbatches, 1)
     steps_per_call = integer("steps_per_call", steps_per_call, 1)
     stacked = steps_per_call > 1
     devices = jax.local_devices() if devices is None else list(devices)
-    update = make_update(loss_fn, tx, axis_name="devices")
+    update = make_update(loss_fn, tx, axis_name="devices", microbatches=microbatches)
     # Nothing mapped in the state, neither in nor out: after the means all are equal.
     mapped = jax.pmap(
         scanned(update) if stacked else update,

@@ -216,6 +216,12 @@ def make_step(
         check_batch(batch, mesh.size)
     except ValueError as error:
         raise ValueError(f"`config.data.batch_size`: {error}") from error
+    size, parts = len(jax.tree.leaves(batch)[0]), mesh.size * config.microbatches
+    if size % parts:
+        raise ValueError(
+            f"`config.microbatches`: a batch of {size} cannot be split into "
+            f"{config.microbatches} equal parts for {mesh.size} devices."
+        )
     if config.parallel.strategy == "pmap":
         make_step = functools.partial(
             make_pmap_train_step, devices=list(mesh.devices.flat)
@@ -223,4 +229,10 @@ def make_step(
     else:
         plan = replicated(mesh) if config.parallel.devices else None
         make_step = functools.partial(make_train_step, sharding=plan)
-    return make_step(loss_fn, tx, steps_per_call=config.steps_per_call), mesh
+    step = make_step(
+        loss_fn,
+        tx,
+        microbatches=config.microbatches,
+        steps_per_call=config.steps_per_call,
+    )
+    return step, mesh

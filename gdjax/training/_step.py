@@ -47,6 +47,7 @@ def make_train_step(
     tx: optax.GradientTransformation,
     *,
     sharding: Plan | None = None,
+    microbatches: int = 1,
     steps_per_call: int = 1,
     debug: bool = False,
 ) -> TrainStep:
@@ -66,6 +67,12 @@ def make_train_step(
         as `supervised` returns it.
       tx: the optimizer, as in `init_state`.
       sharding: a plan of `gdjax.parallel`; batches stay global, any state is accepted.
+      microbatches: parts of a batch, >= 1, whose gradients are computed one after the
+        other and averaged, for batches that do not fit into memory; then comes one
+        update. Numbers are those of the whole batch, up to the order of sums: the loss
+        must be a mean over examples. Metrics are means over the parts; a batch norm
+        sees each part alone, a clip in `tx` the whole gradient. Each part has a key of
+        its own. For batches that arrive apart take `accumulate`.
       steps_per_call: steps in one program (a scan), >= 1: saves the cost of a call,
         which dominates for small models. `batch` then stacks up to so many batches.
       debug: raises at the call when a gradient, an update or the state is not finite,
@@ -77,7 +84,8 @@ def make_train_step(
 
     Raises:
       ValueError: a number is out of range; from the call, two sources have a metric
-        of one name, or a batch has not the steps or examples asked for.
+        of one name, or a batch has not the steps or examples asked for, or cannot be
+        split evenly.
       AssertionError: from the call, a step would change a dtype or shape of the state.
       FloatingPointError: from the call with `debug`, naming leaf and step.
 
@@ -90,9 +98,16 @@ def make_train_step(
       >>> int(state.step), sorted(metrics)
       (1, ['grad_norm', 'learning_rate', 'loss'])
     """
+    microbatches = integer("microbatches", microbatches, 1)
     steps_per_call = integer("steps_per_call", steps_per_call, 1)
     stacked = steps_per_call > 1
-    update = make_update(loss_fn, tx, debug=debug)
+    update = make_update(
+        loss_fn,
+        tx,
+        microbatches=microbatches,
+        num_devices=1 if sharding is None else sharding.mesh.size,
+        debug=debug,
+    )
     update = scanned(update) if stacked else update
     if sharding is None:
         run = jax.jit(update, donate_argnums=0)

@@ -22,12 +22,15 @@ def make_update(
     tx: optax.GradientTransformation,
     *,
     axis_name: str | None = None,
+    microbatches: int = 1,
+    num_devices: int = 1,
     debug: bool = False,
 ) -> Update:
     """`(state, batch) -> (state, report)`: gradient, transformation, new parameters.
 
     With `axis_name` it is one device's part under `pmap`: `batch` is the device's
-    share, and all that it returns is the mean over devices.
+    share, and all that it returns is the mean over devices. `num_devices` is over how
+    many the batch that it sees is split.
     """
     transform = optax.with_extra_args_support(tx)
     share, mean = _on_each_device(axis_name)
@@ -39,15 +42,27 @@ def make_update(
         if axis_name is not None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
 
-        def objective(params):
-            return loss_fn(share(params), state.model_state, batch, key)
+        def objective(params, model_state, part, key):
+            loss, (model_state, metrics) = loss_fn(
+                share(params), model_state, part, key
+            )
+            return loss, ((loss, metrics), model_state)
+
+        def on_batch(of_part, params):
+            if microbatches == 1:
+                return of_part(params, state.model_state, batch, key)
+            parts = _split(batch, microbatches, num_devices)
+            return _over_parts(of_part, params, state.model_state, parts, key)
 
         def value_fn(params):
-            return mean(objective(params)[0])
+            return mean(on_batch(lambda *of: objective(*of)[1], params)[0][0])
 
-        value_and_grad = jax.value_and_grad(objective, has_aux=True)
-        (loss, (model_state, metrics)), grads = value_and_grad(state.params)
-        loss, model_state, metrics = mean((loss, model_state, metrics))
+        def gradient(*of):
+            grads, (said, model_state) = jax.grad(objective, has_aux=True)(*of)
+            return (grads, *said), model_state
+
+        (grads, *said), model_state = on_batch(gradient, state.params)
+        loss, metrics, model_state = mean((*said, model_state))
         updates, opt_state = transform.update(
             grads,
             state.opt_state,
@@ -55,7 +70,7 @@ def make_update(
             value=loss,
             grad=grads,
             value_fn=value_fn,
-            grad_fn=jax.grad(value_fn),
+            grad_fn=lambda params: on_batch(gradient, params)[0][0],
         )
         params = optax.apply_updates(state.params, updates)
         new = TrainState(state.step + 1, params, model_state, opt_state, state.key)
@@ -70,6 +85,56 @@ def make_update(
         return new, (metrics, Evidence(grads, updates, new) if debug else None)
 
     return update
+
+
+def _split(batch: Batch, microbatches: int, num_devices: int) -> Batch:
+    """The parts of a batch along a new first axis, each spread as the batch is."""
+
+    def split(leaf):
+        size = leaf.shape[0] if leaf.ndim else 0
+        if not size or size % (microbatches * num_devices):
+            devices = f" on {num_devices} devices" if num_devices > 1 else ""
+            raise ValueError(
+                f"the batch size must be a multiple of `microbatches`, got "
+                f"{size or 'a scalar'} for {microbatches} microbatches{devices}."
+            )
+        # Of each device's examples some to every part, so that none has to move.
+        parts = leaf.reshape(num_devices, microbatches, -1, *leaf.shape[1:])
+        parts = jnp.swapaxes(parts, 0, 1)
+        return parts.reshape(microbatches, -1, *leaf.shape[1:])
+
+    return jax.tree.map(split, batch)
+
+
+def _over_parts(
+    of_part: Callable, params: optax.Params, model_state, parts: Batch, key: jax.Array
+):
+    """The mean of what `of_part` makes of each part, summed in at least f32.
+
+    `of_part(params, model_state, part, key) -> (made, model_state)`: the model's state
+    goes from part to part, each has a key of its own.
+    """
+    first = jax.tree.map(lambda x: x[0], parts)
+    shapes, _ = jax.eval_shape(of_part, params, model_state, first, key)
+    wide = lambda x: tree.compute_dtype(jnp.result_type(x.dtype))
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, wide(x)), shapes)
+    num_parts = len(jax.tree.leaves(parts)[0])
+
+    def add(carry, numbered):
+        total, model_state = carry
+        number, part = numbered
+        part_key = jax.random.fold_in(key, number)
+        made, model_state = of_part(params, model_state, part, part_key)
+        return (jax.tree.map(jnp.add, total, made), model_state), None
+
+    numbered = jnp.arange(num_parts), parts
+    (total, model_state), _ = jax.lax.scan(add, (zeros, model_state), numbered)
+
+    def mean(total, like):
+        inexact = jnp.issubdtype(like.dtype, jnp.inexact)
+        return (total / num_parts).astype(like.dtype if inexact else total.dtype)
+
+    return jax.tree.map(mean, total, shapes), model_state
 
 
 def scanned(update: Update) -> Update:
