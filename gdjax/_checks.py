@@ -1,6 +1,7 @@
 """Numbers that users pass: checked once when a transformation is built."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -48,7 +49,7 @@ def number(name: str, value: Number, allowed: Range) -> Number:
     if callable(value):
         raise TypeError(
             f"`{name}` must be a number, got {value!r}: only learning rates and weight "
-            "decays take a schedule; `optax.inject_hyperparams` schedules any number."
+            "decays take a schedule; `inject_hyperparams` schedules any number."
         )
     # numpy, because under a jit even a concrete `jax.Array` cannot be branched on.
     array: jax.Array | np.ndarray
@@ -137,6 +138,23 @@ def one_of(argument: str, name: str, allowed: Iterable[str]) -> str:
             f"{nearest(name, allowed)}."
         )
     return name
+
+
+def regex(name: str, value: str) -> re.Pattern[str]:
+    """`value`, a regular expression, compiled.
+
+    Raises:
+      TypeError: it is no string.
+      ValueError: it is no regular expression.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"`{name}` must be a regular expression, got {value!r}.")
+    try:
+        return re.compile(value)
+    except re.error as error:
+        raise ValueError(
+            f"`{name}`: {value!r} is no regular expression: {error}."
+        ) from None
 
 
 def nearest(name: object, allowed: Iterable[str]) -> str:

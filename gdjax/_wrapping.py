@@ -1,6 +1,7 @@
-"""What wrappers ask of the transformation that they wrap: its kind, and its place."""
+"""What wrappers share: the kind and place of what they wrap, and when it runs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,8 @@ import optax
 from jax.core import Tracer
 
 from gdjax import tree
+
+T = TypeVar("T")
 
 
 def require_direction(
@@ -126,3 +129,28 @@ def factory_name(state: object) -> str:
     """SwaState -> swa, the function that made it."""
     stem = type(state).__name__.removesuffix("State")
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in stem).lstrip("_")
+
+
+def cond(pred: jax.Array, yes: Callable[[], T], no: Callable[[], T]) -> T:
+    """`lax.cond` that is right inside `shard_map` too.
+
+    There both results must vary over the same axes of the mesh, and a zero or an old
+    state varies over none: what does not vary is cast.
+    """
+    if not jax.sharding.get_abstract_mesh().manual_axes:
+        return jax.lax.cond(pred, yes, no)
+    union = lambda a, b: _varying(a) | _varying(b)
+    axes = jax.tree.map(union, jax.eval_shape(yes), jax.eval_shape(no))
+
+    def cast(x, axes):
+        missing = tuple(axes - _varying(jax.typeof(x)))
+        return jax.lax.pcast(x, missing, to="varying") if missing else x
+
+    alike = lambda branch: lambda: jax.tree.map(cast, branch(), axes)
+    return jax.lax.cond(pred, alike(yes), alike(no))
+
+
+def _varying(kind) -> frozenset[str]:
+    """The axes of the mesh over which an abstract array varies."""
+    manual = getattr(kind, "manual_axis_type", None)
+    return manual.varying if manual else getattr(kind, "vma", None) or frozenset()

@@ -79,7 +79,11 @@ ARGUMENTS = {
     "adamw": (0.1,),
     "adan": (0.1,),
     "add_decayed_weights": (0.1,),
+    "add_noise": (0.1, 0.55, 0),
     "amsgrad": (0.1,),
+    "adaptive_grad_clip": (0.1,),
+    "centralize": (),
+    "clip": (1.0,),
     "clip_by_block_rms": (1.0,),
     "clip_by_global_norm": (1.0,),
     "ema": (0.9,),
@@ -87,6 +91,7 @@ ARGUMENTS = {
     "lamb": (0.1,),
     "lars": (0.1,),
     "lion": (0.1,),
+    "monitor": ({"norm": gd.tree.global_norm},),
     "nadam": (0.1,),
     "nadamw": (0.1,),
     "novograd": (0.1,),
@@ -142,7 +147,24 @@ def test_states_have_the_fields_of_optax(name):
 def test_every_transformation_that_is_shared_is_compared():
     """Those that are Optax's own, as they are or by `lawful`, have its states."""
     own = [n for n in SHARED if inspect.unwrap(getattr(gd, n)) is not getattr(optax, n)]
+    returned = {n: str(inspect.signature(getattr(gd, n))) for n in own}
+    makes = {n for n, text in returned.items() if "Transformation" in text}
+    factories = {"inject_hyperparams", "inject_stateful_hyperparams"}  # of factories
+    assert makes - factories <= set(ARGUMENTS)
+
+
+NOT_YET = {"lookahead"}
+
+
+def test_no_transformation_of_optax_is_missing():
+    named = {**vars(optax.transforms), **vars(optax)}
     makes = {
-        n for n in own if "Transformation" in str(inspect.signature(getattr(gd, n)))
+        name
+        for name, f in named.items()
+        if inspect.isfunction(f) and not name.startswith("_")
+        if "Transformation" in str(inspect.signature(f).return_annotation)
     }
-    assert makes <= set(ARGUMENTS)
+    helpers = {"with_extra_args_support"}
+    assert len(makes) >= 90
+    missing = {name for name in makes | {"MultiSteps"} if not hasattr(gd, name)}
+    assert missing == helpers | NOT_YET

@@ -11,7 +11,7 @@ import optax
 
 from gdjax import averaging, optimizers, schedules, transforms
 from gdjax._checks import nearest
-from gdjax.config._call import call, checked
+from gdjax.config._call import call, checked, signature
 from gdjax.config._types import fitted, shown
 
 # JSON data; in place of a part of it, what that part would build may stand.
@@ -30,7 +30,8 @@ def build(spec: Spec, modules: Modules = MODULES, *, path: str) -> object:
       spec: a dict with a "name": that function, called with the other entries; with a
         "function": that function itself, the other entries bound to it; with "groups":
         `partition_by_path`, called; a list: what its entries describe, chained if all
-        are transformations; else itself.
+        are transformations; else itself. `inject_hyperparams` takes the arguments of
+        its "inner_factory" too, and is called with them.
       modules: where names are looked up, the first that has one wins; by default those
         of `optimizer_from_spec`.
       path: what the data is called in messages.
@@ -61,6 +62,11 @@ def build(spec: Spec, modules: Modules = MODULES, *, path: str) -> object:
     if how == "function":
         bound = checked(function, arguments, path=path, partly=True)
         return functools.partial(function, **bound) if bound else function
+    inject = transforms.inject_hyperparams
+    if function is inject:  # the other entries are for the factory that it returns
+        own = {p.name for p in signature(inject)} & set(arguments)
+        factory = call(inject, {key: arguments.pop(key) for key in own}, path=path)
+        return call(factory, arguments, path=path)
     return call(function, arguments, path=path)
 
 

@@ -9,26 +9,54 @@ either kind down, and `hand_evaluation` tells it how the training goes. `chain`,
 """
 
 from optax import (
+    MultiSteps,
+    apply_if_finite,
     apply_updates,
     chain,
+    conditionally_mask,
+    conditionally_transform,
+    flatten,
+    freeze,
     identity,
     masked,
+    measure_with_ema,
+    multi_transform,
     named_chain,
+    partition,
+    per_example_global_norm_clip,
+    per_example_layer_norm_clip,
+    selective_transform,
     set_to_zero,
+    skip_large_updates,
+    skip_not_finite,
+    snapshot,
     stateless,
     stateless_with_tree_map,
+    zero_nans,
 )
 
+from gdjax.transforms._accumulate import AccumulateState, accumulate
 from gdjax.transforms._adadelta import ScaleByAdaDeltaState, scale_by_adadelta
 from gdjax.transforms._adam import ScaleByAdamState, scale_by_adam
 from gdjax.transforms._adamax import ScaleByAdamaxState, scale_by_adamax
 from gdjax.transforms._adan import ScaleByAdanState, scale_by_adan
+from gdjax.transforms._adaptive_clip import adaptive_grad_clip
 from gdjax.transforms._ademamix import ScaleByAdemamixState, scale_by_ademamix
 from gdjax.transforms._adopt import ScaleByAdoptState, scale_by_adopt
 from gdjax.transforms._amsgrad import ScaleByAmsgradState, scale_by_amsgrad
+from gdjax.transforms._autoclip import AutoClipState, autoclip
 from gdjax.transforms._belief import ScaleByBeliefState, scale_by_belief
+from gdjax.transforms._cautious import CautiousState, cautious
+from gdjax.transforms._cautious_decay import cautious_weight_decay
+from gdjax.transforms._centralize import centralize
 from gdjax.transforms._clip import ClipByGlobalNormState, clip_by_global_norm
-from gdjax.transforms._clip_block import clip_by_block_rms
+from gdjax.transforms._clip_block import (
+    clip_by_block_norm,
+    clip_by_block_rms,
+    normalize_by_block_norm,
+)
+from gdjax.transforms._clip_value import ClipByValueState, clip
+from gdjax.transforms._clipped import ClipState
 from gdjax.transforms._corrected_decay import (
     CorrectedDecayState,
     corrected_weight_decay,
@@ -39,10 +67,22 @@ from gdjax.transforms._evaluation import hand_evaluation
 from gdjax.transforms._factored_rms import FactoredState, scale_by_factored_rms
 from gdjax.transforms._from_rule import FromRuleState, from_rule
 from gdjax.transforms._grokfast import GrokfastState, grokfast
+from gdjax.transforms._guard import GuardState, guard
+from gdjax.transforms._hyperparams import (
+    InjectStatefulHyperparamsState,
+    inject_hyperparams,
+)
+from gdjax.transforms._independent_decay import (
+    IndependentDecayState,
+    independent_decay,
+)
+from gdjax.transforms._l1 import ProximalL1State, add_l1_subgradient, proximal_l1
 from gdjax.transforms._lawful import lawful
+from gdjax.transforms._layerwise_decay import LayerwiseDecayState, layerwise_decay
 from gdjax.transforms._learning_rate import LearningRateState, scale_by_learning_rate
 from gdjax.transforms._lifted import (
     apply_every,
+    keep_params_nonnegative,
     normalize_by_update_norm,
     scale_by_acprop,
     scale_by_backtracking_linesearch,
@@ -60,10 +100,14 @@ from gdjax.transforms._lifted import (
 )
 from gdjax.transforms._lion import ScaleByLionState, scale_by_lion
 from gdjax.transforms._mars import MarsState, mars
+from gdjax.transforms._mask_by_path import mask_by_path
+from gdjax.transforms._monitor import MonitorState, monitor
+from gdjax.transforms._noise import AddNoiseState, LangevinState, add_noise, langevin
 from gdjax.transforms._novograd import ScaleByNovogradState, scale_by_novograd
 from gdjax.transforms._partition import PartitionByPathState, partition_by_path
 from gdjax.transforms._plateau import ReduceOnPlateauState, reduce_on_plateau
 from gdjax.transforms._prodigy import ProdigyState, scale_by_prodigy
+from gdjax.transforms._project import ProjectState, project
 from gdjax.transforms._radam import ScaleByRadamState, scale_by_radam
 from gdjax.transforms._rms import (
     ScaleByRmsState,
@@ -75,25 +119,44 @@ from gdjax.transforms._rms import (
 )
 from gdjax.transforms._rprop import ScaleByRpropState, scale_by_rprop
 from gdjax.transforms._rss import ScaleByRssState, scale_by_rss
+from gdjax.transforms._sam import SamState, sam
 from gdjax.transforms._scale import ScaleByScheduleState, scale, scale_by_schedule
+from gdjax.transforms._set_hyperparams import get_hyperparams, set_hyperparams
 from gdjax.transforms._sign import scale_by_sign
 from gdjax.transforms._trace import TraceState, trace
 from gdjax.transforms._trust_ratio import scale_by_trust_ratio
 from gdjax.transforms._yogi import scale_by_yogi
+from gdjax.transforms._zclip import ZClipState, zclip
 
 __all__ = [
+    "AccumulateState",
+    "AddNoiseState",
+    "AutoClipState",
+    "CautiousState",
     "ClipByGlobalNormState",
+    "ClipByValueState",
+    "ClipState",
     "CorrectedDecayState",
     "DecayState",
     "EmaState",
     "FactoredState",
     "FromRuleState",
     "GrokfastState",
+    "GuardState",
+    "IndependentDecayState",
+    "InjectStatefulHyperparamsState",
+    "LangevinState",
+    "LayerwiseDecayState",
     "LearningRateState",
     "MarsState",
+    "MonitorState",
+    "MultiSteps",
     "PartitionByPathState",
     "ProdigyState",
+    "ProjectState",
+    "ProximalL1State",
     "ReduceOnPlateauState",
+    "SamState",
     "ScaleByAdaDeltaState",
     "ScaleByAdamState",
     "ScaleByAdamaxState",
@@ -113,26 +176,60 @@ __all__ = [
     "ScaleByRssState",
     "ScaleByScheduleState",
     "TraceState",
+    "ZClipState",
+    "accumulate",
+    "adaptive_grad_clip",
     "add_decayed_weights",
+    "add_l1_subgradient",
+    "add_noise",
     "apply_every",
+    "apply_if_finite",
     "apply_updates",
+    "autoclip",
+    "cautious",
+    "cautious_weight_decay",
+    "centralize",
     "chain",
+    "clip",
+    "clip_by_block_norm",
     "clip_by_block_rms",
     "clip_by_global_norm",
+    "conditionally_mask",
+    "conditionally_transform",
     "corrected_weight_decay",
     "decay_mask",
     "ema",
+    "flatten",
+    "freeze",
     "from_rule",
+    "get_hyperparams",
     "grokfast",
+    "guard",
     "hand_evaluation",
     "identity",
+    "independent_decay",
+    "inject_hyperparams",
+    "keep_params_nonnegative",
+    "langevin",
     "lawful",
+    "layerwise_decay",
     "mars",
+    "mask_by_path",
     "masked",
+    "measure_with_ema",
+    "monitor",
+    "multi_transform",
     "named_chain",
+    "normalize_by_block_norm",
     "normalize_by_update_norm",
+    "partition",
     "partition_by_path",
+    "per_example_global_norm_clip",
+    "per_example_layer_norm_clip",
+    "project",
+    "proximal_l1",
     "reduce_on_plateau",
+    "sam",
     "scale",
     "scale_by_acprop",
     "scale_by_adadelta",
@@ -169,8 +266,15 @@ __all__ = [
     "scale_by_trust_ratio",
     "scale_by_yogi",
     "scale_by_zoom_linesearch",
+    "selective_transform",
+    "set_hyperparams",
     "set_to_zero",
+    "skip_large_updates",
+    "skip_not_finite",
+    "snapshot",
     "stateless",
     "stateless_with_tree_map",
     "trace",
+    "zclip",
+    "zero_nans",
 ]

@@ -8,11 +8,13 @@ import optax
 
 from gdjax import tree
 from gdjax._checks import POSITIVE, Number, number
+from gdjax.transforms._clipped import counted, real_zero, shrinking
 
 
 class ClipByGlobalNormState(NamedTuple):
     unclipped_norm: jax.Array  # f32[], before clipping, at the last update
     clip_factor: jax.Array  # f32[], by which all was multiplied, 1 where not clipped
+    num_clipped: jax.Array  # i32[], updates that were clipped
 
     def metrics(self) -> dict[str, jax.Array]:
         return self._asdict()
@@ -31,7 +33,8 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraAr
       max_norm: > 0; may be traced.
 
     Returns:
-      A transformation whose `metrics` have `unclipped_norm` and `clip_factor`.
+      A transformation whose `metrics` have `unclipped_norm` and `clip_factor`, of the
+      last update, and `num_clipped`, how many were clipped.
 
     Raises:
       ValueError: `max_norm` is not positive and finite.
@@ -48,19 +51,28 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraAr
 
     def init(params):
         tree.require_floating(params)
-        norm = jax.eval_shape(tree.global_norm, params)
-        return ClipByGlobalNormState(jnp.zeros_like(norm), jnp.ones_like(norm))
+        return ClipByGlobalNormState(*joint_state(params))
 
     def update(updates, state, params=None, **extra):
         norm = tree.global_norm(updates)
-        factor = jnp.where(norm > max_norm, max_norm / norm, 1)
-        # Its root twice where it might underflow and the product with g does not.
-        limits = jnp.finfo(norm.dtype)
-        small = factor < float(limits.tiny / limits.eps)
-        root = jnp.sqrt(max_norm) / jnp.sqrt(norm)
-        first, second = jnp.where(small, root, factor), jnp.where(small, root, 1)
-        updates = tree.map_rule(lambda g: (g * first) * second, updates)
-        kept = jnp.asarray(factor, state.clip_factor.dtype)
-        return updates, ClipByGlobalNormState(norm.astype(kept.dtype), kept)
+        updates, said = clip_jointly(updates, norm, max_norm, state)
+        return updates, ClipByGlobalNormState(*said)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def joint_state(params: optax.Params) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(unclipped_norm, clip_factor, num_clipped) before the first update."""
+    zero = real_zero(params)
+    return zero, jnp.ones_like(zero), jnp.zeros([], jnp.int32)
+
+
+def clip_jointly(updates: optax.Updates, norm: jax.Array, bound: Number, state):
+    """`updates` with the norm min(norm, bound), and what the next state says of it.
+
+    `state` is any that has the fields of `ClipByGlobalNormState`.
+    """
+    factor, shrink = shrinking(norm, bound)
+    updates = tree.map_rule(shrink, updates)
+    dtype, count = state.clip_factor.dtype, counted(state.num_clipped, factor < 1)
+    return updates, (norm.astype(dtype), factor.astype(dtype), count)

@@ -1,6 +1,7 @@
 """Weight decay, and which parameters should have it."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -9,6 +10,8 @@ import optax
 from gdjax import tree
 from gdjax._checks import NON_NEGATIVE, Count, Mask, Number, NumberOrSchedule, Scheduled
 from gdjax.transforms._mask import change_where, require_mask
+
+Term: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]  # of update and parameter
 
 
 class DecayState(NamedTuple):
@@ -49,36 +52,42 @@ def add_decayed_weights(
     Reference: Loshchilov and Hutter (2017), arXiv:1711.05101.
     """
     decay_at = Scheduled("weight_decay", weight_decay, NON_NEGATIVE)
+    return link_that_adds("add_decayed_weights", decay_at, mask, lambda u, p: p)
+
+
+def link_that_adds(
+    name: str, size_at: Scheduled, mask: Mask, term: Term
+) -> optax.GradientTransformationExtraArgs:
+    """The direction u + size_t term(u, p)."""
 
     def init(params):
         tree.require_floating(params)
         require_mask(mask, params)
-        return DecayState(decay_at.init())
+        return DecayState(size_at.init())
 
     def update(updates, state, params=None, **extra):
         if params is None:
-            raise ValueError("`add_decayed_weights` needs `params` in `update`.")
-        decay = decay_at(state.count)
-        decayed = add_params(updates, params, decay, mask)
-        return decayed, DecayState(decay_at.next(state.count))
+            raise ValueError(f"`{name}` needs `params` in `update`.")
+        changed = add_params(updates, params, size_at(state.count), mask, term)
+        return changed, DecayState(size_at.next(state.count))
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
 def add_params(
-    updates: optax.Updates, params: optax.Params, decay: Number, mask: Mask
+    updates: optax.Updates,
+    params: optax.Params,
+    size: Number,
+    mask: Mask,
+    term: Term = lambda u, p: p,
 ) -> optax.Updates:
-    """u + decay p where the mask is True or `None`, u elsewhere."""
+    """u + size term(u, p) where the mask is True or `None`, u elsewhere."""
 
     def add(updates):
-        return tree.map_rule(lambda u, p: u + decay * p, updates, read=(params,))
+        rule = lambda u, p: u + size * term(u, p)
+        return tree.map_rule(rule, updates, read=(params,))
 
     return change_where(mask, params, add, updates)
-
-
-# The parameter's own name says it, or that of the layer which holds it.
-_BARE = r"(^|/)(b|(\w+_)?(bias|scale|offset|shift|beta|gamma)|bias_\w+)$"
-_NORM = r"(?i)(^|[/_])(layer|batch|group|rms|instance)?_?(norm|ln|bn)(\d+|_\w+)?/[^/]+$"
 
 
 def decay_mask(params: optax.Params) -> optax.Params:
@@ -101,6 +110,5 @@ def decay_mask(params: optax.Params) -> optax.Params:
       >>> decay_mask(p)
       {'dense': {'bias': False, 'kernel': True}}
     """
-    bare, norms = tree.select(params, _BARE), tree.select(params, _NORM)
-    decays = lambda p, bare, norm: not (bare or norm or np.size(p) == 1)
-    return jax.tree.map(decays, params, bare, norms)
+    decays = lambda p, spared: not spared and np.size(p) != 1
+    return jax.tree.map(decays, params, tree.biases_and_scales(params))

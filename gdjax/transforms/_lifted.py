@@ -6,6 +6,7 @@ from optax import contrib
 from gdjax.transforms._lawful import lawful
 
 apply_every = lawful(optax.apply_every, sign=1)
+keep_params_nonnegative = lawful(optax.keep_params_nonnegative, sign=-1)
 normalize_by_update_norm = lawful(optax.normalize_by_update_norm, sign=1)
 scale_by_acprop = lawful(contrib.scale_by_acprop, sign=1)
 scale_by_backtracking_linesearch = lawful(

@@ -59,3 +59,9 @@ def require_mask(
 
 def _where(mask, yes: optax.Updates, no: optax.Updates) -> optax.Updates:
     return jax.tree.map(lambda m, y, n: y if m else n, mask, yes, no)
+
+
+def some(names: list[str]) -> str:
+    """The first of the names, for an error."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(f"`{name}`" for name in names[:5]) + more

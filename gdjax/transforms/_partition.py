@@ -1,7 +1,6 @@
 """Groups of parameters by their paths, each with a transformation of its own."""
 
 import functools
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,6 +8,9 @@ import optax
 from jax.tree_util import tree_flatten_with_path
 
 from gdjax import tree
+from gdjax._checks import regex
+from gdjax._wrapping import sign_of
+from gdjax.transforms._mask import some
 
 
 class PartitionByPathState(NamedTuple):
@@ -22,7 +24,7 @@ def partition_by_path(
 
     A parameter belongs to the first group whose pattern is found (`re.search`) in its
     path, such as `block_0/attention/kernel`; a last pattern "" takes the rest. So no
-    tree of labels has to mirror the parameters. All groups should be of one kind, all
+    tree of labels has to mirror the parameters. All groups are of one kind, all
     directions or all steps. What a transformation reads of the whole tree, such as a
     global norm, is that of its group. A `None` gradient skips its leaf.
 
@@ -35,9 +37,10 @@ def partition_by_path(
       Further arguments of `update` reach all of them as they are.
 
     Raises:
-      ValueError: there is no group, an entry is no such pair, or a regex is invalid;
-        from `init`, no pattern is found in a parameter's path, or a group gets no
-        parameter (a tree without any parameter is fine).
+      ValueError: there is no group, an entry is no such pair, a regex is invalid, or a
+        direction stands beside a step, where that can be told; from `init`, no pattern
+        is found in a parameter's path, or a group gets no parameter (a tree without any
+        parameter is fine).
       TypeError: from `init`, a parameter is not floating.
 
     Example:
@@ -54,10 +57,18 @@ def partition_by_path(
         )
     pairs = [_pair(i, entry) for i, entry in enumerate(groups)]
     patterns = [pattern for pattern, _ in pairs]
+    compiled = [regex(f"groups[{i}]", pattern) for i, pattern in enumerate(patterns)]
+    signs = [sign_of("partition_by_path", tx) for _, tx in pairs]
+    if {1, -1} <= set(signs):
+        direction, step = (patterns[signs.index(sign)] for sign in (1, -1))
+        raise ValueError(
+            "`groups` must be all directions or all steps, got a direction for "
+            f"{direction!r} and a step for {step!r}."
+        )
 
     @functools.cache
     def group_of(name: str) -> int | None:
-        found = (i for i, x in enumerate(patterns) if re.search(x, name))
+        found = (i for i, x in enumerate(compiled) if x.search(name))
         return next(found, None)
 
     # Not by `optax.masked`: its mask has a leaf where a gradient may be `None`.
@@ -92,7 +103,7 @@ def partition_by_path(
                 raise ValueError(
                     f"`groups[{i}]`: the pattern {pattern!r} gets no parameter: it is "
                     "found in no path, or only in those that earlier groups take, of "
-                    f"{_some(list(tree.named_leaves(params)))}."
+                    f"{some(list(tree.named_leaves(params)))}."
                 )
         states = (tx.init(view) for (_, tx), view in zip(pairs, views, strict=True))
         return PartitionByPathState(tuple(states))
@@ -127,15 +138,4 @@ def _pair(
                 f"`groups[{index}]` must be a pair (regex, transformation), got "
                 f"{entry!r}."
             )
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(
-            f"`groups[{index}]`: {pattern!r} is no regular expression: {error}."
-        ) from None
     return pattern, optax.with_extra_args_support(tx)
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(f"`{name}`" for name in names[:5]) + more

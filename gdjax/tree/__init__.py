@@ -3,8 +3,8 @@
 Every transformation stands on this package: `map_rule` lifts mathematics written for
 one array to trees, `ema` and `over_root` are what such mathematics is made of,
 `zeros_like` makes its state, `global_norm` and `next_params` keep
-what the plain forms lose, `path_name` and `select` speak of leaves by name, `metrics`
-collects what states have to say.
+what the plain forms lose, `path_name` and `select` speak of leaves by name, `unit_axes`
+finds the weights of one output, `metrics` collects what states have to say.
 """
 
 from gdjax.tree._metrics import metrics
@@ -28,10 +28,19 @@ from gdjax.tree._rule import (
     widened,
     zeros_like,
 )
+from gdjax.tree._units import (
+    Units,
+    biases_and_scales,
+    per_unit,
+    reduced,
+    unit_axes,
+)
 
 __all__ = [
     "Tree",
+    "Units",
     "abs_sq",
+    "biases_and_scales",
     "compute_dtype",
     "ema",
     "ema_sq",
@@ -48,13 +57,16 @@ __all__ = [
     "nodes",
     "over_root",
     "path_name",
+    "per_unit",
     "ratio",
     "real_dtype",
+    "reduced",
     "require_floating",
     "require_scalar",
     "select",
     "stored",
     "unbiased",
+    "unit_axes",
     "widened",
     "zeros_like",
 ]

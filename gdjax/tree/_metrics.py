@@ -26,7 +26,7 @@ def metrics(opt_state: optax.OptState) -> dict[str, jax.Array]:
       >>> import gdjax as gd
       >>> tx = gd.chain(gd.clip_by_global_norm(1.0), gd.sgd(0.1))
       >>> sorted(metrics(tx.init({"w": jnp.ones(2)})))
-      ['clip_factor', 'learning_rate', 'unclipped_norm']
+      ['clip_factor', 'learning_rate', 'num_clipped', 'unclipped_norm']
     """
     said = [
         (path, name, value)

@@ -1,5 +1,7 @@
 """Arithmetic that keeps what the plain form loses: small squares, norms, roundings."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -51,11 +53,12 @@ def global_norm(tree: Tree) -> jax.Array:
     wide = [compute_dtype(leaf.dtype) for leaf in leaves]
     dtype = jnp.result_type(jnp.float32, *map(real_dtype, wide))
 
-    def sum_of_squares(factor: jax.typing.ArrayLike = 1):
+    def sum_of_squares(unit: jax.typing.ArrayLike = 1):
         total = jnp.zeros([], dtype)
         for leaf, kind in zip(leaves, wide, strict=True):
             for part in _real_parts(leaf.astype(kind)):
-                total += jnp.sum(jnp.square(factor * part.astype(dtype)))
+                # Of a product XLA makes unit^2 x^2 where x is constant: inf 0, NaN.
+                total += jnp.sum(jnp.square(part.astype(dtype) / unit))
         return total
 
     total, limits = sum_of_squares(), jnp.finfo(dtype)
@@ -64,25 +67,31 @@ def global_norm(tree: Tree) -> jax.Array:
     def scaled():
         # Exact, and far enough: 2^90 in f32, so that squares of 1e-38 and of 1e38 fit.
         power = 2.0 ** (90 if dtype == jnp.float32 else 600)
-        factor = jnp.where(total < 1, power, 1 / power).astype(dtype)
-        return jnp.sqrt(sum_of_squares(factor)) / factor
+        unit = jnp.where(total < 1, 1 / power, power).astype(dtype)
+        return jnp.sqrt(sum_of_squares(unit)) * unit
 
     plain = (total > size * float(limits.tiny / limits.eps)) & (total < jnp.inf)
     return jax.lax.cond(plain, lambda: jnp.sqrt(total), scaled)
 
 
-@jax.jit  # eagerly each shape would compile several programs
-def leaf_norm(x: jax.Array) -> jax.Array:
+@functools.partial(jax.jit, static_argnames="axes")  # eagerly: several programs
+def leaf_norm(x: jax.Array, axes: tuple[int, ...] | None = None) -> jax.Array:
     """sqrt(sum |x|^2) of one array, right wherever the result is; inf for an inf.
+
+    Over `axes` alone, which stay with length 1, if they are given.
 
     For rules: the largest entry is taken out first, which is a second pass but no
     branch: one in every leaf would cost a GPU more.
     """
+    over = {"axis": axes, "keepdims": axes is not None}
     parts = _real_parts(x)
-    largest = jnp.max(jnp.array([jnp.max(jnp.abs(part), initial=0) for part in parts]))
+    largest = functools.reduce(
+        jnp.maximum, [jnp.max(jnp.abs(part), initial=0, **over) for part in parts]
+    )
     usual = (largest > 0) & (largest < jnp.inf)
     scale = jnp.where(usual, largest, 1)
-    return scale * jnp.sqrt(sum(jnp.sum(jnp.square(part / scale)) for part in parts))
+    squares = [jnp.sum(jnp.square(part / scale), **over) for part in parts]
+    return scale * jnp.sqrt(sum(squares))
 
 
 @jax.jit

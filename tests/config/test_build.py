@@ -82,7 +82,7 @@ def test_mistakes(spec, sentence):
         ("sdg", "sgd"),
         ("cosine", "cosine_decay_schedule"),
         ("warmup_cosine", "warmup_cosine_decay_schedule"),
-        ("clip_by_norm", "clip_by_global_norm"),
+        ("clip_by_norm", "clip_by_block_norm"),
         ("decay_masq", "decay_mask"),
         ("rmsprob", "rmsprop"),
         ("reduce_lr_on_plateau", "reduce_on_plateau"),

@@ -22,6 +22,7 @@ RATE = {
 }
 WARMUP = gd.warmup_cosine_decay_schedule(0.0, 0.1, 2, 9)
 SGD = {"name": "sgd", "learning_rate": 0.1}
+INJECTED = {"name": "inject_hyperparams", "inner_factory": {"function": "sgd"}}
 PARTS = 'a dict with a "name", a list of such dicts or groups'
 
 
@@ -74,6 +75,15 @@ def two_steps(tx):
             {"name": "partition_by_path", "groups": [["", SGD]]},
             gd.partition_by_path([("", gd.sgd(0.1))]),
         ),
+        (
+            {
+                "name": "layerwise_decay",
+                "inner": {**INJECTED, "learning_rate": 0.1, "momentum": 0.5},
+                "decay": 0.5,
+                "depth_of": ["w", "bias"],
+            },
+            gd.layerwise_decay(gd.sgd(0.1, 0.5), 0.5, ["w", "bias"]),
+        ),
         ({"name": "lion", "learning_rate": 0.1}, gd.lion(0.1)),
         ({"name": "zero_nans"}, optax.zero_nans()),
         ({"name": "sgd", "learning_rate": WARMUP}, gd.sgd(WARMUP)),
@@ -84,6 +94,12 @@ def two_steps(tx):
 def test_a_spec_is_the_calls_that_it_names(spec, tx):
     built = optimizer_from_spec(spec, PARAMS)
     np.testing.assert_array_equal(two_steps(built), two_steps(tx))
+
+
+def test_hyperparameters_of_a_spec_can_be_set():
+    tx = optimizer_from_spec({**INJECTED, "learning_rate": 1})
+    state = gd.set_hyperparams(tx.init(PARAMS), learning_rate=0.5)
+    assert tx.update(GRADS, state, PARAMS)[0]["bias"] == 0.5
 
 
 def test_gdjax_comes_before_optax():
@@ -196,6 +212,19 @@ def test_schedules_of_schedules(spec, values):
         (
             {"function": "sgd"},
             "`optimizer` must describe a transformation, and `sgd` makes none.",
+        ),
+        (
+            {**INJECTED, "learning_rat": 0.1},
+            "`optimizer.learning_rat` is no argument of `sgd`; the nearest is "
+            "'learning_rate'.",
+        ),
+        (
+            {**INJECTED, "learning_rate": -0.1},
+            "`optimizer.learning_rate` must be finite and >= 0, got -0.1.",
+        ),
+        (
+            {**INJECTED, "static_args": "lr", "learning_rate": 0.1},
+            "`optimizer.static_args` must be one of learning_rate, ",
         ),
         ({"nmae": "sgd"}, "`optimizer.name` is missing, only 'nmae' given."),
         ({}, "`optimizer.name` is missing."),

@@ -48,12 +48,6 @@ def decaying(g, p, s, t, first):
     return first / t * g
 
 
-def by_global_norm(g, p, s, t, max_norm):
-    s["unclipped_norm"] = np.sqrt(np.sum(abs(g) ** 2))
-    s["clip_factor"] = min(1.0, max_norm / s["unclipped_norm"])
-    return g * s["clip_factor"]
-
-
 def sgd(g, p, s, t, learning_rate, momentum):
     return -learning_rate * trace(g, p, s, t, momentum)
 
@@ -70,6 +64,16 @@ def swa_of_sgd(g, p, s, t, learning_rate):
     s["num_averaged"] = len(taken)
     s["average"] = np.mean(taken, axis=0) if taken else 0 * p
     return -learning_rate * g
+
+
+def accumulated_sgd(g, p, s, t, momentum):
+    """Heavy ball at 0.1, a step for the mean of every three gradients."""
+    s["mini_step"] = t % 3
+    s["summed"] = s.get("summed", 0) + g if t % 3 != 1 else g
+    if t % 3:
+        return 0 * g
+    s["trace"] = momentum * s.get("trace", 0) + s["summed"] / 3
+    return -0.1 * s["trace"]
 
 
 def heavy_ball_rule(g, p, s, t, decay):

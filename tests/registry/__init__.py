@@ -1,12 +1,27 @@
 """One line a public transform: how `gd.testing.check` is called on it."""
 
-from registry import lifted, links, modern, signs, squares
+from registry import (
+    clips,
+    lifted,
+    links,
+    modern,
+    regularisers,
+    signs,
+    squares,
+    wrappers,
+)
 
 CHECKS = {
+    **clips.CHECKS,
     **lifted.CHECKS,
     **links.CHECKS,
     **modern.CHECKS,
+    **regularisers.CHECKS,
     **signs.CHECKS,
     **squares.CHECKS,
+    **wrappers.CHECKS,
 }
-LONG = set(lifted.CHECKS) - lifted.SHORT  # one wrapper for all: some suffice
+# Of one wrapper around many, some suffice.
+LONG = (
+    clips.LONG | set(lifted.CHECKS) - lifted.SHORT | regularisers.LONG | wrappers.LONG
+)

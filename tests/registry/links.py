@@ -17,7 +17,6 @@ from registry.values import (
     NO_INTEGER,
     ONE_RATE,
     OPEN,
-    POSITIVE,
     RATE,
     SIZE,
     UNIT,
@@ -39,6 +38,11 @@ def decaying(first):
 
 def swa(learning_rate, start_step=3, every=2):
     return gd.swa(gd.sgd(learning_rate), start_step, every)
+
+
+def accumulate(momentum, every_k=3, **more):
+    """Its schedules count steps, not updates: the rate stands still."""
+    return gd.accumulate(gd.sgd(0.1, momentum=momentum), every_k, **more)
 
 
 def plateau(factor=0.1, rtol=1e-4, atol=0.0, min_scale=1e-3, stop_below=5e-3, **more):
@@ -79,12 +83,6 @@ CHECKS = {
         dict(weight_decay=0.1),
         dict(weight_decay=SIZE),
         decays=True,
-    ),
-    "clip_by_global_norm": entry(
-        gd.clip_by_global_norm,
-        oracles.by_global_norm,
-        dict(max_norm=0.3),
-        dict(max_norm=POSITIVE),
     ),
     "from_rule": entry(heavy_ball, oracles.heavy_ball_rule, dict(decay=0.8)),
     "partition_by_path": entry(
@@ -143,6 +141,13 @@ CHECKS = {
         oracles.swa_of_sgd,
         ONE_RATE,
         dict(start_step=(-1, *NO_COUNT), every=(0, *NO_COUNT)),
+        sign=-1,
+    ),
+    "accumulate": entry(
+        accumulate,
+        oracles.accumulated_sgd,
+        dict(momentum=0.8),
+        dict(every_k=(0, *NO_COUNT), accumulator_dtype=(int, "f32")),
         sign=-1,
     ),
     "sgd": entry(

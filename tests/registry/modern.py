@@ -126,12 +126,6 @@ CHECKS = {
         dict(decay_rate=0.6, epsilon=1e-2, step_offset=2.0),
         dict(epsilon=SIZE, step_offset=SIZE, decay_rate_fn=NO_FUNCTION, **FACTORED),
     ),
-    "clip_by_block_rms": entry(
-        gd.clip_by_block_rms,
-        oracles.block_rms,
-        dict(threshold=0.3),
-        dict(threshold=POSITIVE),
-    ),
     "adafactor": entry(
         functools.partial(gd.adafactor, min_dim_size_to_factor=2, dtype_momentum=None),
         oracles.adafactor,

@@ -262,3 +262,10 @@ def test_a_wrong_shape_is_named():
             tx.update(wrong, state, PARAMS)
     wrong = {**PARAMS, "out": {"kernel": jnp.ones(2, int), "bias": jnp.ones(1)}}
     assert "leaf `out/kernel` is int32" in error([("", optax.sgd(1.0))], wrong)
+
+
+def test_a_direction_beside_a_step_is_refused():
+    groups = [("out", gd.sgd(0.1)), ("bias", optax.set_to_zero()), ("", gd.trace(0.9))]
+    sentence = "all directions or all steps, got a direction for '' and a step for 'o"
+    with pytest.raises(ValueError, match=sentence):
+        gd.partition_by_path(groups)

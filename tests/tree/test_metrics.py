@@ -56,6 +56,7 @@ def test_under_jit_through_wrappers():
     assert said == pytest.approx(
         {
             "unclipped_norm": 5,
+            "num_clipped": 1,
             "clip_factor": 0.2,
             "learning_rate": 0.1,
             "num_averaged": 1,

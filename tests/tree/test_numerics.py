@@ -105,6 +105,19 @@ def test_global_norm_of_special_trees(leaves, want):
     np.testing.assert_allclose(norm, np.float32(want), rtol=1e-6)
 
 
+@pytest.mark.parametrize("value", [0.0, 1e-30, 1e30])
+def test_norms_of_constants_survive_the_folding_of_xla(value):
+    """(f x)^2 as f^2 x^2 would be inf 0: gradients of what nothing depends on."""
+    x = jnp.full(4, value)
+
+    @jax.jit
+    def norms():
+        found = tree.global_norm(x), tree.leaf_norm(x), tree.leaf_norms([x])[0]
+        return found, [norm == 0 for norm in found]
+
+    np.testing.assert_allclose(norms()[0], 2 * x[:3], rtol=1e-6)
+
+
 def test_lanes_of_vmap_are_scaled_apart():
     scales = np.array([1e-30, 1.0, 0.0, 1e30, math.inf, math.nan, 1e-10], np.float32)
     x = np.outer(scales, [3.0, 4.0]).astype(np.float32)

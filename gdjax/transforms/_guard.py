@@ -1,0 +1,192 @@
+"""A guard around an optimizer: steps that would break the run are skipped."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.core import Tracer
+from jax.tree_util import KeyPath, tree_flatten_with_path
+
+from gdjax import tree
+from gdjax._checks import integer, next_count
+from gdjax._wrapping import cond, ordered, require_step
+
+
+class GuardState(NamedTuple):
+    inner_state: optax.OptState
+    num_consecutive: jax.Array  # i32[], steps skipped in a row up to the last one
+    num_skipped: jax.Array  # i32[], steps skipped in all
+    bad_leaf: jax.Array  # i32[], place of the first bad leaf of the last of them
+    gave_up: jax.Array | tuple[()]  # bool[], () without max_consecutive
+
+    def metrics(self) -> dict[str, jax.Array]:
+        said = {
+            "num_skipped": self.num_skipped,
+            "num_consecutive": self.num_consecutive,
+        }
+        if not isinstance(self.gave_up, tuple):
+            said["guard_gave_up"] = self.gave_up.astype(jnp.float32)
+        return said
+
+    def first_bad(self, params: optax.Params) -> str | None:
+        """The path of the leaf for which the last skipped step was skipped."""
+        if not self.num_skipped:
+            return None
+        state = self.inner_state
+        places = list(_good(params, params, state, state))
+        is_param = len(jax.tree.leaves(params, is_leaf=tree.is_absent))
+        place = int(self.bad_leaf)
+        name = tree.path_name(places[place])
+        return name if place < is_param else f"inner_state/{name}"
+
+
+def guard(
+    inner: optax.GradientTransformation, max_consecutive: int | None = None
+) -> optax.GradientTransformationExtraArgs:
+    """Step around an optimizer: its own step, unless that would break the run.
+
+        u, s' = inner's update and next state
+        u_t, s_t = (u, s') if p + u and s' are finite, else (0, s)
+
+    p + u is rounded as the parameters are: a bf16 overflow counts. A skipped step
+    leaves the whole state of `inner` as it was, bit for bit, its counts included: a
+    finite gradient of 1e20, whose square is inf in f32, costs one step. (Optax's
+    `apply_if_finite` sees gradients alone: there Adam stands still from then on.) What
+    was NaN already, or stays the same infinity, as the best value of a plateau before
+    its first, is not held against a step. Without `params` in `update` its own updates
+    are judged instead of p + u. Inside `shard_map` each device decides by what it has:
+    give it the mean gradient.
+
+    All steps are looked at, also after `max_consecutive`. Averages stand inside
+    (`guard(swa(tx))`), where a skipped step counts for nothing.
+
+    Args:
+      inner: an optimizer, learning rate included.
+      max_consecutive: steps that may be skipped in a row, >= 0. One more, and `metrics`
+        say `guard_gave_up`, 1 until a step is good again: `fit` then ends the run.
+
+    Returns:
+      A transformation with state `GuardState`, whose `metrics` have `num_skipped`,
+      `num_consecutive`, and `guard_gave_up` (0 or 1) with `max_consecutive`.
+
+    Raises:
+      ValueError: `max_consecutive` < 0; `inner` is a direction.
+      TypeError: `max_consecutive` is no integer, `inner` no transformation; from
+        `init`, a parameter is not floating.
+
+    Example:
+      >>> tx, p = guard(optax.adam(0.1)), jnp.ones(1)
+      >>> state = tx.init(p)
+      >>> for g in (1.0, 1e20, 1.0):
+      ...     u, state = tx.update(jnp.array([g]), state, p)
+      ...     print(u.round(3), state.num_skipped)
+      [-0.1] 0
+      [0.] 1
+      [-0.1] 1
+    """
+    inner = require_step("guard", inner)
+    if max_consecutive is not None:
+        max_consecutive = integer("max_consecutive", max_consecutive, 0)
+
+    def init(params):
+        tree.require_floating(params)
+        zero = lambda kind=jnp.int32: jnp.zeros([], kind)
+        gave_up = () if max_consecutive is None else zero(bool)
+        inner_state = ordered("guard", inner.init(params))
+        return GuardState(inner_state, zero(), zero(), zero(), gave_up)
+
+    def update(updates, state, params=None, **extra):
+        old, twice = state.inner_state, False
+        make = lambda: inner.update(updates, old, params, **extra)
+        traced = any(map(_is_traced, jax.tree.leaves((updates, old, params))))
+        if traced:
+            make, twice = _recorded(make)
+        u, new = make()
+        if traced and not twice:
+            u, new = jax.lax.optimization_barrier((u, new))
+        start = jax.tree.map(jnp.zeros_like, u) if params is None else params
+        flags = _good(start, tree.next_params(start, u), old, new)
+        # Behind a barrier a flag is one pass over what it is made of; inside of its own
+        # reduction XLA computes it number by number: 2.4 times as long on a CPU.
+        flags = jax.lax.optimization_barrier(list(flags.values()))
+        each = jnp.array([*map(jnp.all, flags), True])
+        ok = jnp.all(each)
+        made, kept = (u, new), (jax.tree.map(jnp.zeros_like, u), old)
+        if not _is_traced(ok):
+            u, new = made if ok else kept
+        elif twice:  # of the first time nothing is stored but flags
+            u, new = cond(ok, make, lambda: kept)
+        else:
+            # By a branch of a scalar: else XLA puts the sum of all flags into every
+            # kernel that selects by it, and compiles for minutes.
+            ok = cond(ok, lambda: jnp.array(True), lambda: jnp.array(False))
+            u, new = jax.tree.map(functools.partial(jnp.where, ok), made, kept)
+        consecutive = jnp.where(ok, 0, next_count(state.num_consecutive))
+        gave_up = () if max_consecutive is None else consecutive > max_consecutive
+        return u, GuardState(
+            new,
+            consecutive,
+            jnp.where(ok, state.num_skipped, next_count(state.num_skipped)),
+            jnp.where(ok, state.bad_leaf, jnp.argmin(each).astype(jnp.int32)),
+            gave_up,
+        )
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _good(params, moved, old, new) -> dict[KeyPath, jax.Array]:
+    """{path: good [shape]}: parameters, each with the state of its path and shape.
+
+    Then the other leaves of the state. Together, so that what makes them is read once.
+    """
+    absent = tree.is_absent
+    flags = {
+        path: jnp.ones([], bool) if absent(p) else _is_good(p, x)
+        for (path, p), x in zip(
+            tree_flatten_with_path(params, absent)[0],
+            jax.tree.leaves(moved, is_leaf=absent),
+            strict=True,
+        )
+    }
+    before, after = tree_flatten_with_path(old)[0], jax.tree.leaves(new)
+    for (path, x), y in zip(before, after, strict=True):
+        if jnp.issubdtype(jnp.result_type(x), jnp.inexact):
+            good, tails = _is_good(x, y), (path[i:] for i in range(len(path)))
+            same = (t for t in tails if t in flags and flags[t].shape == good.shape)
+            owner = next(same, path)
+            flags[owner] = flags[owner] & good if owner in flags else good
+    return flags
+
+
+def _is_good(old: jax.Array, new: jax.Array) -> jax.Array:
+    return jnp.isfinite(new) | (new == old) | jnp.isnan(old)
+
+
+_DEAR = {"dot_general", "conv_general_dilated", "while", "scan", "fft", "eigh"}
+_DEAR |= {"householder_product", "geqrf", "qr", "svd", "lu", "cholesky"}
+_DEAR |= {"triangular_solve", "pure_callback", "io_callback"}
+
+
+def _recorded(made: Callable) -> tuple[Callable, bool]:
+    """`made`, traced once for all its calls, and whether it is cheap enough for two.
+
+    Elementwise rules are: storing the new state to choose, and copying it, costs a CPU
+    more than computing it twice. A second gradient or a matrix product is not.
+    """
+    from jax.extend.core import jaxpr_as_fun, subjaxprs
+
+    closed, shape = jax.make_jaxpr(made, return_shape=True)()
+    run, treedef = jaxpr_as_fun(closed), jax.tree.structure(shape)
+
+    def dear(jaxpr):
+        names = (eqn.primitive.name for eqn in jaxpr.eqns)
+        return any(name in _DEAR for name in names) or any(map(dear, subjaxprs(jaxpr)))
+
+    return lambda: treedef.unflatten(run()), not dear(closed.jaxpr)
+
+
+def _is_traced(x: object) -> bool:
+    return isinstance(x, Tracer)

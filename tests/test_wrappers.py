@@ -1,0 +1,113 @@
+"""Every wrapper around every wrapper keeps the laws, or says which order is right."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from quick import QUICK
+
+import gdjax as gd
+
+STEPS = {
+    "accumulate": lambda tx: gd.accumulate(tx, 2),
+    "guard": gd.guard,
+    "independent_decay": lambda tx: gd.independent_decay(tx, 0.01),
+    "project": lambda tx: gd.project(tx, gd.projections.projection_non_negative),
+    "proximal_l1": lambda tx: gd.proximal_l1(tx, 0.01, 0.1),
+    "sam": lambda tx: gd.sam(tx, 0.05),
+    "swa": lambda tx: gd.swa(tx, 1),
+}
+EITHER = {
+    "inject_hyperparams": lambda tx: gd.inject_hyperparams(
+        lambda factor: gd.chain(tx, gd.scale(factor))
+    )(0.9),
+    "layerwise_decay": lambda tx: gd.layerwise_decay(tx, 0.9, ["a", "b"].index),
+    "masked": lambda tx: gd.masked(tx, gd.mask_by_path("a")),
+    "partition_by_path": lambda tx: gd.partition_by_path([("a", tx), ("", tx)]),
+}
+WRAPPERS = STEPS | EITHER
+SHRINK_OR_SHIFT = {"independent_decay", "layerwise_decay", "project", "proximal_l1"}
+# (outer, inner) that would be wrong
+REFUSED = {
+    *(("swa", inner) for inner in ("accumulate", "guard")),
+    *((outer, "swa") for outer in SHRINK_OR_SHIFT),
+    *((outer, "project") for outer in SHRINK_OR_SHIFT - {"project"}),
+    *((outer, "proximal_l1") for outer in ("independent_decay", "layerwise_decay")),
+    *(
+        (outer, inner)
+        for outer in ("independent_decay", "proximal_l1")
+        for inner in ("accumulate", "guard")
+    ),
+    *((outer, "sam") for outer in ("accumulate", "masked", "partition_by_path")),
+}
+PARAMS = {"a": jnp.array([0.5, -1.0, 2.0]), "b": jnp.float32(1.5)}
+RATES = jnp.array([0.1, 0.02])
+
+
+def direction():
+    return gd.cautious(gd.scale_by_adam())
+
+
+def optimizer(learning_rate):
+    return gd.chain(direction(), gd.scale_by_learning_rate(learning_rate))
+
+
+def loss(params):
+    return jnp.sum((params["a"] - 1) ** 2 * jnp.arange(1.0, 4.0)) + params["b"] ** 2
+
+
+def step(tx, params, state):
+    given = {"value": loss(params), "grad_fn": jax.grad(loss)}
+    grads = given["grad_fn"](params)
+    updates, state = tx.update(grads, state, params, **given)
+    return optax.apply_updates(params, updates), state
+
+
+PAIRS = [(outer, inner) for outer in WRAPPERS for inner in WRAPPERS]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("outer", "inner"), sorted(set(PAIRS) - REFUSED))
+def test_it_is_the_same_eagerly_and_in_a_vmapped_scan(outer, inner):
+    """Laws 1 to 3: the carry of a scan is fixed, the rate is live, values agree."""
+    make = lambda rate: WRAPPERS[outer](WRAPPERS[inner](optimizer(rate)))
+
+    def run(rate):
+        tx = make(rate)
+        body = lambda carry, _: (step(tx, *carry), None)
+        return jax.lax.scan(body, (PARAMS, tx.init(PARAMS)), length=3)[0][0]
+
+    ends = jax.jit(jax.vmap(run), compiler_options=QUICK)(RATES)
+    for i, rate in enumerate(RATES):
+        tx = make(rate)
+        params, state = PARAMS, tx.init(PARAMS)
+        for _ in range(3):
+            params, state = step(tx, params, state)
+        for name, end in params.items():
+            travelled = np.max(np.abs(end - PARAMS[name]))
+            np.testing.assert_allclose(ends[name][i], end, 0, 1e-5 * travelled)
+    moved = np.abs(ends["a"] - PARAMS["a"]).max(1)
+    assert moved.min() > 0 and moved[0] != moved[1]
+
+
+@pytest.mark.parametrize(("outer", "inner"), sorted(REFUSED))
+def test_the_wrong_order_is_refused(outer, inner):
+    tx = WRAPPERS[outer](WRAPPERS[inner](optax.sgd(0.1)))
+    with pytest.raises(ValueError, match=rf"`{inner}\(.*{outer}.*\)`"):
+        step(tx, PARAMS, tx.init(PARAMS))
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_wrapper_of_steps_refuses_a_direction(name):
+    if name != "swa":
+        with pytest.raises(ValueError, match=rf"`{name}` wraps a step, .* direction"):
+            STEPS[name](optax.scale_by_adam())
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_a_wrapper_of_directions_refuses_a_step(name):
+    with pytest.raises(ValueError, match="`cautious` wraps a direction, .* is a step"):
+        gd.cautious(WRAPPERS[name](optax.sgd(0.1)))
+    if name in EITHER:
+        gd.cautious(EITHER[name](optax.scale_by_adam())).init(PARAMS)
