@@ -24,7 +24,7 @@ EITHER = {
     )(0.9),
     "layerwise_decay": lambda tx: gd.layerwise_decay(tx, 0.9, ["a", "b"].index),
     "masked": lambda tx: gd.masked(tx, gd.mask_by_path("a")),
-    "partition_by_path": lambda tx: gd.partition_by_path([("a", tx), ("", tx)]),
+    "partition_by_path": lambda tx: gd.partition_by_path([("^[ab]$", tx)]),
 }
 WRAPPERS = STEPS | EITHER
 SHRINK_OR_SHIFT = {"independent_decay", "layerwise_decay", "project", "proximal_l1"}
@@ -64,6 +64,10 @@ def step(tx, params, state):
     return optax.apply_updates(params, updates), state
 
 
+def signs(values):
+    return jax.tree.map(jnp.sign, values)
+
+
 PAIRS = [(outer, inner) for outer in WRAPPERS for inner in WRAPPERS]
 
 
@@ -76,13 +80,13 @@ def test_it_is_the_same_eagerly_and_in_a_vmapped_scan(outer, inner):
     def run(rate):
         tx = make(rate)
         body = lambda carry, _: (step(tx, *carry), None)
-        return jax.lax.scan(body, (PARAMS, tx.init(PARAMS)), length=3)[0][0]
+        return jax.lax.scan(body, (PARAMS, tx.init(PARAMS)), length=4)[0][0]
 
     ends = jax.jit(jax.vmap(run), compiler_options=QUICK)(RATES)
     for i, rate in enumerate(RATES):
         tx = make(rate)
         params, state = PARAMS, tx.init(PARAMS)
-        for _ in range(3):
+        for _ in range(4):
             params, state = step(tx, params, state)
         for name, end in params.items():
             travelled = np.max(np.abs(end - PARAMS[name]))
@@ -105,9 +109,15 @@ def test_a_wrapper_of_steps_refuses_a_direction(name):
             STEPS[name](optax.scale_by_adam())
 
 
-@pytest.mark.parametrize("name", WRAPPERS)
+@pytest.mark.parametrize("name", [*STEPS, "inject_hyperparams"])
 def test_a_wrapper_of_directions_refuses_a_step(name):
     with pytest.raises(ValueError, match="`cautious` wraps a direction, .* is a step"):
         gd.cautious(WRAPPERS[name](optax.sgd(0.1)))
-    if name in EITHER:
-        gd.cautious(EITHER[name](optax.scale_by_adam())).init(PARAMS)
+
+
+@pytest.mark.parametrize("name", EITHER)
+def test_a_wrapper_of_directions_takes_wrapped_directions(name):
+    tx = gd.cautious(EITHER[name](optax.scale_by_adam()))
+    grads = jax.grad(loss)(PARAMS)
+    updates, _ = tx.update(grads, tx.init(PARAMS), PARAMS)
+    jax.tree.map(np.testing.assert_array_equal, *map(signs, (updates, grads)))

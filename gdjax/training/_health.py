@@ -11,6 +11,7 @@ from jax.tree_util import GetAttrKey, tree_leaves_with_path
 
 from gdjax import tree
 from gdjax.training._state import TrainState
+from gdjax.transforms import GuardState
 
 
 class Evidence(NamedTuple):
@@ -71,6 +72,16 @@ def first_bad(state: TrainState) -> str | None:
             if _inexact(leaf) and bad(np.asarray(leaf)).any():
                 return f"{name}/{tree.path_name(path)}".removesuffix("/")
     return None
+
+
+def skipped_for(state: TrainState) -> str | None:
+    """The leaf for which a guard in the optimizer skipped its last step, if it did."""
+    skips = (
+        node.first_bad(state.params)
+        for _, node in tree.nodes(state.opt_state)
+        if isinstance(node, GuardState) and node.num_consecutive
+    )
+    return next(skips, None)
 
 
 def has_finite_params(state: TrainState) -> bool:

@@ -13,6 +13,11 @@ Row: TypeAlias = dict[str, float]
 Columns: TypeAlias = dict[str, list[float]]
 
 
+def called(metrics: Iterable[str], name: str) -> list[str]:
+    """Those of `metrics` that are called `name`, whatever path stands before it."""
+    return [metric for metric in metrics if metric.rpartition("/")[2] == name]
+
+
 class Call(NamedTuple):
     """What one call of a step left behind, perhaps still being computed."""
 
@@ -45,15 +50,18 @@ class Call(NamedTuple):
         return named
 
     def rows(self, due: Callable[[int], bool]) -> Iterator[Row]:
-        """Waits, and gives the rows of the steps that are due or have no finite loss.
+        """Waits, and gives the rows of steps that are due or ended badly.
 
-        Metrics of the evaluation are in the last step's.
+        That is without a finite loss, or with a guard that gave up. Metrics of the
+        evaluation are in the last step's.
         """
-        finite = np.isfinite(self._column("loss"))
+        well = np.isfinite(self._column("loss"))
+        for name in called(self.metrics, "guard_gave_up"):
+            well &= self._column(name) == 0
         places = [
             place
             for place in range(self.length)
-            if due(self.first + place + 1) or not finite[place]
+            if due(self.first + place + 1) or not well[place]
         ]
         if not places:
             return

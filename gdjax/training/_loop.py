@@ -12,8 +12,8 @@ import numpy as np
 from gdjax._checks import POSITIVE, integer, number
 from gdjax.training._calls import Batches, Clock, ahead, calls
 from gdjax.training._checkpoints import Checkpoints
-from gdjax.training._health import first_bad, has_finite_params
-from gdjax.training._history import Call, Columns, Row, append, as_columns
+from gdjax.training._health import first_bad, has_finite_params, skipped_for
+from gdjax.training._history import Call, Columns, Row, append, as_columns, called
 from gdjax.training._progress import progress as show_progress
 from gdjax.training._signals import stop_requests
 from gdjax.training._state import TrainState
@@ -49,7 +49,8 @@ class Result(NamedTuple):
         step's metrics, and the evaluation's (NaN where there was none).
       stopped: why. A run is complete with "num_steps", "converged at step N" (early
         stopping) or "plateau at step N" (`reduce_on_plateau` with `stop_below`); other
-        ends are "time_limit", "SIGINT", "SIGTERM" and "non-finite loss at step N",
+        ends are "time_limit", "SIGINT", "SIGTERM" and "non-finite loss at step N" (or,
+        where a `guard` gave up, "non-finite updates up to step N, all skipped"),
         followed by the first bad leaf and the last good checkpoint.
     """
 
@@ -86,7 +87,10 @@ def fit(
     The history has a row at every multiple of `log_every`, at every evaluation and at
     the last step. A loss that is not finite gets a row too and ends the run. As the
     loop does not wait for the calls that it has just started, that may be noticed up
-    to eight calls late; the state is a later one then.
+    to eight calls late; the state is a later one then. With a `guard` in the optimizer
+    such a loss is a skipped step: the run goes on while its parameters are finite, and
+    ends as soon as more than `max_consecutive` were skipped in a row (without that
+    number never).
 
     With `checkpoints` it goes on from the newest of them, if there is one, and ends in
     the state of a run that was never interrupted, bit for bit; with `log` the history
@@ -169,8 +173,12 @@ def fit(
             names = ("loss", *list(call.evaluation)[:2])
             shown.update((name, row[name]) for name in names if name in row)
             show(at, shown, clock.speed(call.end - start))
+            if any(row[name] for name in called(row, "guard_gave_up")):
+                return f"{_BAD} updates up to step {at}, all skipped"
             if "loss" in call.metrics and not math.isfinite(row["loss"]):
-                return f"{_BAD} loss at step {at}"
+                guarded = called(row, "num_skipped")
+                if not guarded or not has_finite_params(now.state):
+                    return f"{_BAD} loss at step {at}"
         if call.copied is not None and checkpoints:
             checkpoints.write(*call.copied, good=_is_good)
         return None
@@ -264,7 +272,8 @@ def _is_good(saved: Saved) -> bool:
 
 
 def _evidence(state: TrainState, checkpoints: Checkpoints | None) -> str:
-    leaf, steps = first_bad(state), checkpoints.steps() if checkpoints else []
+    leaf = first_bad(state) or skipped_for(state)
+    steps = checkpoints.steps() if checkpoints else []
     where = f"the first bad leaf of step {int(state.step)} is `{leaf}`"
     newest = f"{checkpoints.path(steps[-1])}" if checkpoints and steps else "none"
     return (

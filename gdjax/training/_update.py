@@ -1,5 +1,6 @@
 """One step of training as a pure function, shared by all the step builders."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -11,6 +12,7 @@ from gdjax import tree
 from gdjax.training._health import Evidence
 from gdjax.training._state import TrainState
 from gdjax.training._supervised import Batch, LossFn, Metrics
+from gdjax.transforms import GuardState
 
 # Metrics, and for debugging what the step made (None otherwise).
 Report: TypeAlias = tuple[Metrics, Evidence | None]
@@ -72,6 +74,9 @@ def make_update(
             value_fn=value_fn,
             grad_fn=lambda params: on_batch(gradient, params)[0][0],
         )
+        if isinstance(opt_state, GuardState):  # what was skipped leaves no trace at all
+            keep = functools.partial(jnp.where, opt_state.num_consecutive > 0)
+            model_state = jax.tree.map(keep, state.model_state, model_state)
         params = optax.apply_updates(state.params, updates)
         new = TrainState(state.step + 1, params, model_state, opt_state, state.key)
         chex.assert_trees_all_equal_shapes_and_dtypes(state, new)

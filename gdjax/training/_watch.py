@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 
 from gdjax import tree
+from gdjax.training._history import called
 from gdjax.training._state import TrainState
 from gdjax.training._stopping import EarlyStopping, StoppingState
 from gdjax.transforms import hand_evaluation
@@ -36,8 +37,8 @@ class Watch:
         self._update = jax.jit(stop.update) if stop else None
         self._metric = metric
         names = jax.eval_shape(tree.metrics, state.opt_state)
-        self._ends = {name for name in names if _last(name) == "plateau_stop"}
-        self._has_plateau = any(_last(name) == "plateau_scale" for name in names)
+        self._ends = called(names, "plateau_stop")
+        self._has_plateau = bool(called(names, "plateau_scale"))
 
     @property
     def may_end(self) -> bool:
@@ -103,7 +104,3 @@ class Watch:
 def _handed(saved: Saved, value: float | jax.Array | None) -> Saved:
     opt_state = hand_evaluation(saved.state.opt_state, value)
     return saved._replace(state=saved.state._replace(opt_state=opt_state))
-
-
-def _last(name: str) -> str:
-    return name.rpartition("/")[2]

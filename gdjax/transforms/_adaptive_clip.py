@@ -90,6 +90,7 @@ def adaptive_grad_clip(
     def update(updates, state, params=None, **extra):
         if params is None:
             raise ValueError("`adaptive_grad_clip` needs `params` in `update`.")
+        state = init(updates) if state is None else state  # Optax's has none to give
         zeros = tree.per_unit(params, tree.unit_axes(params, find, join=True))
         updates, ratios, over = tree.map_rule(
             rule, updates, statistics=(zeros, zeros), read=(params,)

@@ -54,6 +54,7 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraAr
         return ClipByGlobalNormState(*joint_state(params))
 
     def update(updates, state, params=None, **extra):
+        state = init(updates) if state is None else state  # Optax's has none to give
         norm = tree.global_norm(updates)
         updates, said = clip_jointly(updates, norm, max_norm, state)
         return updates, ClipByGlobalNormState(*said)

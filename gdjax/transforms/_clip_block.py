@@ -82,6 +82,7 @@ def _clip_blocks(bound: Number, divisor) -> optax.GradientTransformationExtraArg
         return clip_state(params)
 
     def update(updates, state, params=None, **extra):
+        state = init(updates) if state is None else state  # Optax's has none to give
         norms = tree.leaf_norms(updates)
         updates, sizes = tree.map_rule(rule, updates, statistics=(norms,))
         over = jax.tree.map(lambda size: size > bound, sizes)

@@ -57,6 +57,7 @@ def clip(max_delta: Number) -> optax.GradientTransformationExtraArgs:
         return ClipByValueState(real_zero(params), jnp.zeros([], jnp.int32))
 
     def update(updates, state, params=None, **extra):
+        state = init(updates) if state is None else state  # Optax's has none to give
         return tree.map_rule(rule, updates), _after(state, updates, max_delta)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -36,11 +36,11 @@ class GuardState(NamedTuple):
         if not self.num_skipped:
             return None
         state = self.inner_state
-        places = list(_good(params, params, state, state))
-        is_param = len(jax.tree.leaves(params, is_leaf=tree.is_absent))
+        places = list(_good(params, params, params, state, state))
+        num_params = len(jax.tree.leaves(params, is_leaf=tree.is_absent))
         place = int(self.bad_leaf)
         name = tree.path_name(places[place])
-        return name if place < is_param else f"inner_state/{name}"
+        return name if place < num_params else f"inner_state/{name}"
 
 
 def guard(
@@ -49,16 +49,16 @@ def guard(
     """Step around an optimizer: its own step, unless that would break the run.
 
         u, s' = inner's update and next state
-        u_t, s_t = (u, s') if p + u and s' are finite, else (0, s)
+        u_t, s_t = (u, s') if |g|^2, p + u and s' are finite, else (0, s)
 
-    p + u is rounded as the parameters are: a bf16 overflow counts. A skipped step
-    leaves the whole state of `inner` as it was, bit for bit, its counts included: a
-    finite gradient of 1e20, whose square is inf in f32, costs one step. (Optax's
-    `apply_if_finite` sees gradients alone: there Adam stands still from then on.) What
-    was NaN already, or stays the same infinity, as the best value of a plateau before
-    its first, is not held against a step. Without `params` in `update` its own updates
-    are judged instead of p + u. Inside `shard_map` each device decides by what it has:
-    give it the mean gradient.
+    A skipped step leaves the whole state of `inner` as it was, bit for bit, its counts
+    included. p + u is rounded as the parameters are: a bf16 overflow counts. A gradient
+    of 1e20, whose square is inf in f32, costs one step: a second moment that took it
+    in would hold Adam still for good, infinite or not. (Optax's `apply_if_finite` lets
+    it pass.) What was NaN already, or stays the same infinity, as the best value of a
+    plateau before its first, is not held against a step. Without `params` in `update`
+    the updates are judged instead of p + u. Inside `shard_map` each device decides by
+    what it has: give it the mean gradient.
 
     All steps are looked at, also after `max_consecutive`. Averages stand inside
     (`guard(swa(tx))`), where a skipped step counts for nothing.
@@ -108,12 +108,7 @@ def guard(
         if traced and not twice:
             u, new = jax.lax.optimization_barrier((u, new))
         start = jax.tree.map(jnp.zeros_like, u) if params is None else params
-        flags = _good(start, tree.next_params(start, u), old, new)
-        # Behind a barrier a flag is one pass over what it is made of; inside of its own
-        # reduction XLA computes it number by number: 2.4 times as long on a CPU.
-        flags = jax.lax.optimization_barrier(list(flags.values()))
-        each = jnp.array([*map(jnp.all, flags), True])
-        ok = jnp.all(each)
+        ok, place = _judge(updates, start, tree.next_params(start, u), old, new)
         made, kept = (u, new), (jax.tree.map(jnp.zeros_like, u), old)
         if not _is_traced(ok):
             u, new = made if ok else kept
@@ -130,27 +125,37 @@ def guard(
             new,
             consecutive,
             jnp.where(ok, state.num_skipped, next_count(state.num_skipped)),
-            jnp.where(ok, state.bad_leaf, jnp.argmin(each).astype(jnp.int32)),
+            jnp.where(ok, state.bad_leaf, place),
             gave_up,
         )
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _good(params, moved, old, new) -> dict[KeyPath, jax.Array]:
+@jax.jit  # eagerly each operation on each shape would compile
+def _judge(grads, params, moved, old, new) -> tuple[jax.Array, jax.Array]:
+    """Whether all is good, and the first place where it is not."""
+    flags = list(_good(grads, params, moved, old, new).values())
+    # Behind a barrier a flag is one pass over what it is made of; inside of its own
+    # reduction XLA computes it number by number: 2.4 times as long on a CPU.
+    flags = jax.lax.optimization_barrier(flags)
+    each = jnp.array([*map(jnp.all, flags), True])
+    return jnp.all(each), jnp.argmin(each).astype(jnp.int32)
+
+
+def _good(grads, params, moved, old, new) -> dict[KeyPath, jax.Array]:
     """{path: good [shape]}: parameters, each with the state of its path and shape.
 
     Then the other leaves of the state. Together, so that what makes them is read once.
     """
-    absent = tree.is_absent
-    flags = {
-        path: jnp.ones([], bool) if absent(p) else _is_good(p, x)
-        for (path, p), x in zip(
-            tree_flatten_with_path(params, absent)[0],
-            jax.tree.leaves(moved, is_leaf=absent),
-            strict=True,
-        )
-    }
+    named, treedef = tree_flatten_with_path(grads, tree.is_absent)
+    paths, flags = [path for path, _ in named], {}
+    columns = map(treedef.flatten_up_to, (grads, params, moved))
+    for path, g, p, x in zip(paths, *columns, strict=True):
+        flags[path] = jnp.ones([], bool)
+        if not tree.is_absent(g):
+            square = tree.abs_sq(tree.widened(g))
+            flags[path] = jnp.isfinite(square) & _is_good(p, x)
     before, after = tree_flatten_with_path(old)[0], jax.tree.leaves(new)
     for (path, x), y in zip(before, after, strict=True):
         if jnp.issubdtype(jnp.result_type(x), jnp.inexact):

@@ -1,5 +1,6 @@
 """Sharpness-aware minimization: the gradient where the loss is larger."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -98,7 +99,7 @@ def sam(
         grads = tree.map_rule(
             lambda g, new: new,
             updates,
-            read=(grad_fn(there),),
+            read=(_gradient(grad_fn, there),),
             names=("g", "grad_fn(params)"),
         )
         new, inner_state = inner.update(
@@ -107,3 +108,17 @@ def sam(
         return new, SamState(inner_state)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _gradient(grad_fn: Callable, params: optax.Params) -> optax.Updates:
+    try:
+        return grad_fn(params)
+    except Exception as error:
+        leaves = jax.tree.leaves(params, is_leaf=tree.is_absent)
+        if not any(isinstance(leaf, optax.MaskedNode) for leaf in leaves):
+            raise
+        raise ValueError(
+            "`grad_fn` fails for a part of the parameters. `sam` needs all of them: it "
+            "stands around `masked` and `partition_by_path`, as in "
+            "`sam(partition_by_path(...), rho)` or `sam(masked(...), rho)`."
+        ) from error

@@ -39,7 +39,8 @@ SUITES = {
         r"AliasTest\.test_state_shape.*bfloat16|"
         r"LBFGSTest\.test_(precond|plain|against_scipy|lbfgs_complex |minimize|steep)",
     ),
-    "clipping": ("optax.transforms._clipping_test", r"test_clip"),
+    "clipping": ("optax.transforms._clipping_test", r"test_(clip|adaptive)"),
+    "constraining": ("optax.transforms._constraining_test", ""),
     "contrib": (
         "optax.contrib._common_test",
         r"test_(optimizers(_can\S*|_accept_extra\S*)? |preserve)|"
@@ -47,6 +48,7 @@ SUITES = {
     ),
     "factorized": ("optax._src.factorized_test", ""),
     "float64": ("optax._src.float64_test", ""),
+    "inject": ("optax.schedules._inject_test", ""),
     "linesearch": (
         "optax._src.linesearch_test",
         r"test_(armijo|gradient_descent|failure|value_and|linesearch_update|\w*raises)|"
@@ -63,10 +65,12 @@ MODULES = (
     "optax._src.linesearch",
     "optax._src.transform",
     "optax.contrib",
+    "optax.schedules._inject",
     "optax.schedules._schedule",
     "optax.transforms._accumulation",
     "optax.transforms._adding",
     "optax.transforms._clipping",
+    "optax.transforms._constraining",
 )
 # Addresses, a number in the matrix, what a transformation is made of.
 NOT_ITS_NAME = r" at 0x\w+|(?<=[a-z])\d+(?= \()|(?<=Args)\(.*?<locals>.*?<locals>.*?\)"

@@ -2,6 +2,7 @@
 
 from registry import (
     clips,
+    guards,
     lifted,
     links,
     modern,
@@ -13,6 +14,7 @@ from registry import (
 
 CHECKS = {
     **clips.CHECKS,
+    **guards.CHECKS,
     **lifted.CHECKS,
     **links.CHECKS,
     **modern.CHECKS,
