@@ -14,6 +14,21 @@ from gdjax import tree
 T = TypeVar("T")
 
 
+def require_transformation(
+    wrapper: str, inner: optax.GradientTransformation
+) -> optax.GradientTransformationExtraArgs:
+    """`inner`, for a wrapper of either kind.
+
+    Raises:
+      TypeError: it is no transformation.
+    """
+    if not isinstance(inner, optax.GradientTransformation):
+        raise TypeError(
+            f"`inner` of `{wrapper}` must be a gradient transformation, got {inner!r}."
+        )
+    return optax.with_extra_args_support(inner)
+
+
 def require_direction(
     wrapper: str, inner: optax.GradientTransformation
 ) -> optax.GradientTransformationExtraArgs:
@@ -56,11 +71,7 @@ def sign_of(wrapper: str, inner: optax.GradientTransformation) -> int | None:
     warm-up from 0. Nothing is told of an `inner` that depends on traced numbers, needs
     more than a train step hands it, or has another tree of parameters.
     """
-    if not isinstance(inner, optax.GradientTransformation):
-        raise TypeError(
-            f"`inner` of `{wrapper}` must be a gradient transformation, got {inner!r}."
-        )
-    tx = optax.with_extra_args_support(inner)
+    tx = require_transformation(wrapper, inner)
     try:
         with jax.ensure_compile_time_eval():
             up, down = _updates(tx, 1.0), _updates(tx, -1.0)

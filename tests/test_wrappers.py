@@ -115,6 +115,27 @@ def test_a_wrapper_of_directions_refuses_a_step(name):
         gd.cautious(WRAPPERS[name](optax.sgd(0.1)))
 
 
+def test_a_step_is_told_through_a_warm_up_and_a_decay():
+    rate = gd.linear_schedule(0.0, 0.1, 5)
+    for tx in gd.adamw(rate, weight_decay=9.0), gd.noisy_sgd(0.1, eta=9.0, key=0):
+        with pytest.raises(ValueError, match="`inner` is a step"):
+            gd.cautious(tx)
+
+
+def test_what_cannot_be_told_is_taken():
+    """A constraint that holds whatever the gradient, no step at all, a traced rate."""
+    simplex = gd.project(gd.sgd(0.1), gd.projections.projection_simplex)
+    for tx in simplex, optax.set_to_zero(), optax.scale_by_zoom_linesearch(5):
+        gd.guard(tx)
+    jax.eval_shape(lambda rate: gd.guard(gd.sgd(rate)).init(PARAMS), 0.1)
+
+
+def test_what_is_no_transformation_is_refused():
+    for wrap in (*STEPS.values(), gd.cautious):
+        with pytest.raises(TypeError, match="must be a gradient transformation, got"):
+            wrap(gd.adam)
+
+
 @pytest.mark.parametrize("name", EITHER)
 def test_a_wrapper_of_directions_takes_wrapped_directions(name):
     tx = gd.cautious(EITHER[name](optax.scale_by_adam()))

@@ -8,7 +8,7 @@ import optax
 
 from gdjax import tree
 from gdjax._checks import integer, next_count
-from gdjax._wrapping import factory_name, ordered
+from gdjax._wrapping import factory_name, ordered, require_transformation
 
 
 class SwaState(NamedTuple):
@@ -52,9 +52,10 @@ def swa(
       A transformation with state `SwaState` that needs `params` in `update`.
 
     Raises:
-      ValueError: `start_step` or `every` is too small; from `update`, `params` is
-        missing.
-      TypeError: one of them is no integer; from `init`, a parameter is not floating.
+      ValueError: `start_step` or `every` is too small; from `init`, a wrapper inside
+        belongs around this one; from `update`, `params` is missing.
+      TypeError: one of them is no integer, `inner` is no transformation; from `init`, a
+        parameter is not floating.
 
     Example:
       >>> tx = swa(optax.sgd(1.0), start_step=1)
@@ -69,7 +70,7 @@ def swa(
     """
     start_step = integer("start_step", start_step, 0)
     every = integer("every", every, 1)
-    inner = optax.with_extra_args_support(inner)
+    inner = require_transformation("swa", inner)
 
     def init(params):
         zero = lambda: jnp.zeros([], jnp.int32)

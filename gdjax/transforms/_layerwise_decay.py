@@ -8,7 +8,7 @@ from jax.tree_util import tree_map_with_path
 
 from gdjax import tree
 from gdjax._checks import Number, Range, integer, number, regex
-from gdjax._wrapping import ordered
+from gdjax._wrapping import ordered, require_transformation
 
 _DECAY = Range("lie in (0, 1]", lambda x: 0 < x <= 1)
 
@@ -57,12 +57,7 @@ def layerwise_decay(
     Reference: Clark et al. (2020), arXiv:2003.10555; Bao et al. (2021),
       arXiv:2106.08254.
     """
-    if not isinstance(inner, optax.GradientTransformation):
-        raise TypeError(
-            "`inner` of `layerwise_decay` must be a gradient transformation, got "
-            f"{inner!r}."
-        )
-    inner = optax.with_extra_args_support(inner)
+    inner = require_transformation("layerwise_decay", inner)
     decay = number("decay", decay, _DECAY)
     depth = depth_of if callable(depth_of) else _first_found(depth_of)
 
