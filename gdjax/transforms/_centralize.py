@@ -20,7 +20,7 @@ def centralize(
 
     Args:
       by_output: take the weights of one output for a unit, which `tree.unit_axes` finds
-        by path and shape; of an embedding a row. Of biases and scales each number is one.
+        by path and shape; of an embedding a row, of a bias each number.
       units: (name, shape) -> axes inside of a unit, asked first; `None` from it means
         as above.
 
