@@ -32,15 +32,19 @@ class GuardState(NamedTuple):
         return said
 
     def first_bad(self, params: optax.Params) -> str | None:
-        """The path of the leaf for which the last skipped step was skipped."""
+        """`params/PATH` or `inner_state/PATH`, for which the last skip was.
+
+        The first of these is a parameter whose gradient, next value, or state of its
+        shape was bad.
+        """
         if not self.num_skipped:
             return None
         state = self.inner_state
         places = list(_good(params, params, params, state, state))
         num_params = len(jax.tree.leaves(params, is_leaf=tree.is_absent))
         place = int(self.bad_leaf)
-        name = tree.path_name(places[place])
-        return name if place < num_params else f"inner_state/{name}"
+        whose = "params" if place < num_params else "inner_state"
+        return f"{whose}/{tree.path_name(places[place])}".removesuffix("/")
 
 
 def guard(
@@ -172,7 +176,7 @@ def _is_good(old: jax.Array, new: jax.Array) -> jax.Array:
 
 _DEAR = {"dot_general", "conv_general_dilated", "while", "scan", "fft", "eigh"}
 _DEAR |= {"householder_product", "geqrf", "qr", "svd", "lu", "cholesky"}
-_DEAR |= {"triangular_solve", "pure_callback", "io_callback"}
+_DEAR |= {"triangular_solve", "debug_callback", "io_callback", "pure_callback"}
 
 
 def _recorded(made: Callable) -> tuple[Callable, bool]:

@@ -68,7 +68,7 @@ def test_the_run_ends_where_the_guard_gives_up_and_names_the_leaf(per_call):
     result = run(per_call, set(range(4, 100)), 1e10)
     assert not result.complete
     assert result.stopped.startswith("non-finite updates up to step 8, all skipped; ")
-    assert "is `scale`; the last good checkpoint: none" in result.stopped
+    assert "is `params/scale`; the last good checkpoint: none" in result.stopped
     assert result.history["step"] == [8]
     assert np.isfinite(result.history["loss"][-1])
     assert float(result.state.params["scale"]) < 2

@@ -137,7 +137,7 @@ def test_without_parameters_the_updates_are_judged():
     small, large = ({"a": jnp.ones(2), "b": jnp.full(3, x)} for x in (1.0, 1e10))
     assert tx.update(small, state)[1].num_skipped == 0
     updates, state = tx.update(large, state)
-    assert state.num_skipped == 1 and state.first_bad(PARAMS) == "b"
+    assert state.num_skipped == 1 and state.first_bad(PARAMS) == "params/b"
     assert not np.any(updates["a"])
 
 
