@@ -97,6 +97,17 @@ def integer(name: str, value: int, minimum: int) -> int:
     return int(value)
 
 
+def boolean(name: str, value: bool) -> bool:
+    """`value`, which must be a concrete True or False, as a `bool`.
+
+    Raises:
+      TypeError: it is neither: a string such as "no" would count as true.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be True or False, got {value!r}.")
+    return bool(value)
+
+
 def listed(name: str, values: Iterable[T]) -> list[T]:
     """`values` as a list.
 

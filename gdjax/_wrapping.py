@@ -102,6 +102,7 @@ _STEP = {
     "guard": "a skipped step would change parameters",
     "accumulate": "a part of a step would change parameters",
 }
+_STEP |= {"apply_if_finite": _STEP["guard"], "multi_steps": _STEP["accumulate"]}
 _AVERAGE = {"swa": "it would average iterates that are none"}
 _SET = {"project": "its constraint would be left again"}
 _ZEROS = {"proximal_l1": "its zeros would move again"}
@@ -113,8 +114,8 @@ _AROUND = {
     "project": _AVERAGE,
     "proximal_l1": {**_STEP, **_AVERAGE, **_SET},
     "swa": {
-        "guard": "a skipped step would count in the average",
-        "accumulate": "a part of a step would count in the average",
+        k: why.replace("change parameters", "count in the average")
+        for k, why in _STEP.items()
     },
 }
 
@@ -128,9 +129,10 @@ def ordered(wrapper: str, inner_state: optax.OptState) -> optax.OptState:
     around = _AROUND.get(wrapper, {})
     for _, node in tree.nodes(inner_state):
         name = factory_name(node)
-        if name in around:
+        if why := around.get(name):
+            name = {"multi_steps": "MultiSteps"}.get(name, name)
             raise ValueError(
-                f"`{wrapper}` around `{name}`: {around[name]}. Write "
+                f"`{wrapper}` around `{name}`: {why}. Write "
                 f"`{name}({wrapper}(optimizer))`."
             )
     return inner_state

@@ -15,6 +15,7 @@ from gdjax._checks import (
     POSITIVE,
     UNIT,
     Scheduled,
+    boolean,
     concrete,
     integer,
     number,
@@ -190,6 +191,14 @@ def test_scheduled_numbers_and_schedules():
 def test_a_count_holds_at_the_largest_int32():
     last = jnp.int32(2**31 - 1)
     assert _checks.next_count(last - 1) == last == _checks.next_count(last)
+
+
+def test_booleans():
+    assert boolean("nesterov", True) is True
+    assert boolean("nesterov", np.bool_(False)) is False
+    for value in ("no", 1, None, jnp.array(True)):
+        said = message(TypeError, lambda: boolean("nesterov", value))
+        assert said == f"`nesterov` must be True or False, got {value!r}."
 
 
 def test_one_of():

@@ -132,6 +132,15 @@ def test_what_cannot_be_told_is_taken():
     jax.eval_shape(lambda rate: gd.guard(gd.sgd(rate)).init(PARAMS), 0.1)
 
 
+def test_the_wrong_order_with_wrappers_of_optax_is_refused():
+    parts = optax.MultiSteps(optax.sgd(0.1), 2).gradient_transformation()
+    finite = optax.apply_if_finite(optax.sgd(0.1), 2)
+    for name, inner in ("MultiSteps", parts), ("apply_if_finite", finite):
+        for outer in ("independent_decay", "proximal_l1", "swa"):
+            with pytest.raises(ValueError, match=rf"`{name}\({outer}\(optimizer"):
+                STEPS[outer](inner).init(PARAMS)
+
+
 def test_what_is_no_transformation_is_refused():
     for wrap in (*STEPS.values(), gd.cautious):
         with pytest.raises(TypeError, match="must be a gradient transformation, got"):

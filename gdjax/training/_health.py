@@ -75,11 +75,11 @@ def first_bad(state: TrainState) -> str | None:
 
 
 def skipped_for(state: TrainState) -> str | None:
-    """The leaf for which a guard in the optimizer skipped its last step, if it did."""
+    """The leaf for which a guard in the optimizer last skipped a step, if one did."""
     skips = (
         node.first_bad(state.params)
         for _, node in tree.nodes(state.opt_state)
-        if isinstance(node, GuardState) and node.num_consecutive
+        if isinstance(node, GuardState) and node.num_skipped
     )
     return next(skips, None)
 

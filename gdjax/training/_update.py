@@ -74,9 +74,15 @@ def make_update(
             value_fn=value_fn,
             grad_fn=lambda params: on_batch(gradient, params)[0][0],
         )
-        if isinstance(opt_state, GuardState):  # what was skipped leaves no trace at all
-            keep = functools.partial(jnp.where, opt_state.num_consecutive > 0)
-            model_state = jax.tree.map(keep, state.model_state, model_state)
+        skips = zip(_skips(state.opt_state), _skips(opt_state), strict=True)
+        if changed := [before != after for before, after in skips]:
+            # What a guard skips leaves no trace, nor does what it cannot see.
+            numbers = jax.tree.leaves(model_state)
+            floats = [x for x in numbers if jnp.issubdtype(x.dtype, jnp.inexact)]
+            finite = [jnp.all(jnp.isfinite(x)) for x in floats]
+            good = jnp.all(jnp.array(finite)) & ~jnp.any(jnp.array(changed))
+            keep = functools.partial(jnp.where, good)
+            model_state = jax.tree.map(keep, model_state, state.model_state)
         params = optax.apply_updates(state.params, updates)
         new = TrainState(state.step + 1, params, model_state, opt_state, state.key)
         chex.assert_trees_all_equal_shapes_and_dtypes(state, new)
@@ -90,6 +96,12 @@ def make_update(
         return new, (metrics, Evidence(grads, updates, new) if debug else None)
 
     return update
+
+
+def _skips(opt_state: optax.OptState) -> list[jax.Array]:
+    """How many steps each guard in an optimizer has skipped."""
+    guards = (x for _, x in tree.nodes(opt_state) if isinstance(x, GuardState))
+    return [guard.num_skipped for guard in guards]
 
 
 def _split(batch: Batch, microbatches: int, num_devices: int) -> Batch:

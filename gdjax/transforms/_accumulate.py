@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import optax
 
 from gdjax import tree
-from gdjax._checks import DType, floating, integer
+from gdjax._checks import DType, boolean, floating, integer
 from gdjax._wrapping import cond, ordered, require_step
+from gdjax.transforms._project import as_wide_as
 
 
 class AccumulateState(NamedTuple):
@@ -57,8 +58,9 @@ def accumulate(
       ValueError: `every_k` < 1; `inner` is a direction; from `init`, a wrapper inside
         belongs around this one; from `update`, gradients differ in shape from those of
         the other parts.
-      TypeError: `every_k` is no integer, `accumulator_dtype` no floating dtype, `inner`
-        no transformation; from `init`, a parameter is not floating.
+      TypeError: `every_k` is no integer, `use_mean` no bool, `accumulator_dtype` no
+        floating dtype, `inner` no transformation; from `init`, a parameter is not
+        floating.
 
     Example:
       >>> tx = accumulate(optax.sgd(1.0), every_k=2)
@@ -72,7 +74,7 @@ def accumulate(
     inner = require_step("accumulate", inner)
     every_k = integer("every_k", every_k, 1)
     dtype = floating("accumulator_dtype", accumulator_dtype)
-    divisor = every_k if use_mean else 1
+    divisor = every_k if boolean("use_mean", use_mean) else 1
 
     def init(params):
         summed = tree.zeros_like(params, dtype)
@@ -82,23 +84,24 @@ def accumulate(
 
     def update(updates, state, params=None, **extra):
         starts, ends = state.mini_step == 0, state.mini_step == every_k - 1
-        # Nothing is set back to zero: the first part replaces what was there.
-        add = lambda summed, new: jnp.where(starts, new, summed + new)
-        rule = lambda g, summed: (g, add(summed, g))
-        _, summed = tree.map_rule(rule, updates, state.summed)
-        value, summed_value = extra.get("value"), state.summed_value
-        if value is not None:
-            summed_value = tree.stored(add(summed_value, value), summed_value)
+        summed, summed_value = jax.tree.map(
+            lambda x: jnp.where(starts, 0, x), (state.summed, state.summed_value)
+        )
+        _, summed = tree.map_rule(lambda g, summed: (g, summed + g), updates, summed)
+        if (value := extra.get("value")) is not None:
+            summed_value = tree.stored(summed_value + value, summed_value)
+        like = updates if params is None else as_wide_as(params, updates)
 
         def whole():
             mean = lambda g, summed: summed / divisor
             grads = tree.map_rule(mean, updates, read=(summed,))
             told = {"value": summed_value / divisor, "grad": grads}
             told = {k: x for k, x in told.items() if extra.get(k) is not None}
-            return inner.update(grads, state.inner_state, params, **extra | told)
+            made = inner.update(grads, state.inner_state, params, **extra | told)
+            return jax.tree.map(tree.stored, made, (like, state.inner_state))
 
         def part():
-            return jax.tree.map(jnp.zeros_like, updates), state.inner_state
+            return jax.tree.map(jnp.zeros_like, like), state.inner_state
 
         updates, inner_state = cond(ends, whole, part)
         mini_step = jnp.where(ends, 0, state.mini_step + 1)

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import optax
 
 from gdjax import tree
+from gdjax._checks import boolean
 
 
 def centralize(
@@ -28,7 +29,7 @@ def centralize(
       A transformation without state.
 
     Raises:
-      TypeError: `units` is no function; from `init`, a parameter is not floating.
+      TypeError: `by_output` is no bool, `units` no function; from `init`, a parameter is not floating.
       ValueError: `units` gives an axis that a leaf has not.
 
     Example:
@@ -40,6 +41,7 @@ def centralize(
 
     Reference: Yong et al. (2020), arXiv:2004.01461.
     """
+    by_output = boolean("by_output", by_output)
     tree.unit_axes((), units)  # refuses what is no function
 
     def find(name: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -52,8 +54,8 @@ def centralize(
         axes = tree.reduced(g, unit)
         if not axes:
             return g, unit
-        # Without the first first: what is equal becomes 0, not a rounding.
-        g = g - g[tuple(slice(1 if i in axes else None) for i in range(g.ndim))]
+        # Without the largest first: what is equal becomes 0, not a rounding.
+        g = g - jnp.max(g, axes, keepdims=True, initial=-jnp.inf)
         return g - jnp.mean(g, axes, keepdims=True), unit
 
     def init(params):

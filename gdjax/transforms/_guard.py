@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.core import Tracer
 from jax.tree_util import KeyPath, tree_flatten_with_path
@@ -104,7 +105,11 @@ def guard(
 
     def update(updates, state, params=None, **extra):
         old, twice = state.inner_state, False
-        make = lambda: inner.update(updates, old, params, **extra)
+
+        def make():
+            u, new = inner.update(updates, old, params, **extra)
+            return u, jax.tree.map(tree.stored, new, old)
+
         traced = any(map(_is_traced, jax.tree.leaves((updates, old, params))))
         if traced:
             make, twice = _recorded(make)
@@ -156,7 +161,7 @@ def _good(grads, params, moved, old, new) -> dict[KeyPath, jax.Array]:
     paths, flags = [path for path, _ in named], {}
     columns = map(treedef.flatten_up_to, (grads, params, moved))
     for path, g, p, x in zip(paths, *columns, strict=True):
-        flags[path] = jnp.ones([], bool)
+        flags[path] = jnp.ones(() if tree.is_absent(p) else np.shape(p), bool)
         if not tree.is_absent(g):
             square = tree.abs_sq(tree.widened(g))
             flags[path] = jnp.isfinite(square) & _is_good(p, x)

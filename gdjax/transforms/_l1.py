@@ -127,7 +127,8 @@ def proximal_l1(
 
         def rule(u, p):
             x = p + u
-            return jnp.where(jnp.abs(x) > threshold, u - threshold * jnp.sign(x), -p)
+            is_small = jnp.abs(x) <= threshold  # not so of NaN, which stays
+            return jnp.where(is_small, -p, u - threshold * jnp.sign(x))
 
         def shrink(updates):
             wide = as_wide_as(params, updates)

@@ -1,4 +1,4 @@
-"""Which values the arguments of Optax's functions may have, by name."""
+"""Which values arguments may have, by name: Optax's, and those that are set later."""
 
 import inspect
 import re
@@ -25,6 +25,8 @@ Allowed: TypeAlias = Range | int | tuple[str, ...] | Callable[[str, Any], Any]
 
 OPEN = Range("lie in (0, 1)", lambda x: 0 < x < 1)
 LIMIT = Range("be > 0", lambda x: x > 0)  # inf: no limit at all
+_PART = Range("lie in [0, 1]", lambda x: 0 <= x <= 1)
+_SHARE = Range("lie in (0, 1]", lambda x: 0 < x <= 1)
 
 
 def _decays(name, value):
@@ -87,6 +89,44 @@ RANGES: dict[str, Allowed] = {
     "tol": NON_NEGATIVE,
     "variant": ("sps", "sps+"),
     "weight_decay": NON_NEGATIVE,
+}
+
+# What `set_hyperparams` allows, which knows a name and no function: where two functions
+# differ, what either takes.
+BY_NAME: dict[str, Range] = {
+    **{name: allowed for name, allowed in RANGES.items() if isinstance(allowed, Range)},
+    "decay": _PART,
+    "factor": OPEN,
+    "b3": UNIT,
+    "beta3": UNIT,
+    "clipping": POSITIVE,
+    "clipping_threshold": POSITIVE,
+    "decay_offset": NON_NEGATIVE,
+    "decay_rate": _PART,
+    "epsilon": NON_NEGATIVE,
+    "estim_lr_coef": POSITIVE,
+    "eta_minus": OPEN,
+    "eta_plus": Range("be finite and >= 1", lambda x: 1 <= x < float("inf")),
+    "floor": _SHARE,
+    "initial_accumulator_value": NON_NEGATIVE,
+    "initial_scale": NON_NEGATIVE,
+    "lamb": NON_NEGATIVE,
+    "lr": NON_NEGATIVE,
+    "max_delta": POSITIVE,
+    "max_norm": POSITIVE,
+    "max_step_size": POSITIVE,
+    "min_step_size": NON_NEGATIVE,
+    "percentile": Range("lie in [0, 100]", lambda x: 0 <= x <= 100),
+    "rho": NON_NEGATIVE,
+    "smooth_beta": POSITIVE,
+    "step_offset": NON_NEGATIVE,
+    "stop_below": _SHARE,
+    "strength": NON_NEGATIVE,
+    "temperature": NON_NEGATIVE,
+    "threshold": POSITIVE,
+    "trust_coefficient": NON_NEGATIVE,
+    "weight_decay_rate": NON_NEGATIVE,
+    "z_threshold": POSITIVE,
 }
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from gdjax import tree
-from gdjax._checks import NON_NEGATIVE, Number, number
+from gdjax._checks import NON_NEGATIVE, Number, boolean, number
 from gdjax._wrapping import ordered, require_step
 
 
@@ -53,7 +53,8 @@ def sam(
     Raises:
       ValueError: `rho` or `eta` is negative or not finite, or `inner` is a direction;
         from `update`, `params` or `grad_fn` is missing.
-      TypeError: `inner` is no transformation; from `init`, a parameter is not floating.
+      TypeError: `inner` is no transformation, `adaptive` no bool; from `init`, a
+        parameter is not floating.
 
     Example:
       >>> tx = sam(gd.sgd(1.0), rho=0.5)
@@ -67,6 +68,7 @@ def sam(
     inner = require_step("sam", inner)
     rho = number("rho", rho, NON_NEGATIVE)
     eta = number("eta", eta, NON_NEGATIVE)
+    adaptive = boolean("adaptive", adaptive)
 
     def size(p: jax.Array) -> Number:
         return jnp.abs(tree.widened(p)) + eta if adaptive else 1.0

@@ -10,8 +10,8 @@ from jax.core import Tracer
 from jax.tree_util import GetAttrKey, KeyPath, tree_flatten_with_path
 
 from gdjax import tree
-from gdjax._checks import FINITE, Range, nearest, number
-from gdjax.transforms._ranges import RANGES
+from gdjax._checks import FINITE, nearest, number
+from gdjax.transforms._ranges import BY_NAME
 
 
 def get_hyperparams(opt_state: optax.OptState) -> dict[str, jax.Array]:
@@ -45,9 +45,10 @@ def set_hyperparams(
     """The optimizer's state with new values of what `inject_hyperparams` keeps there.
 
     Pure, inside and outside jit; a compiled step is not compiled anew, as each value
-    gets the dtype and the place of the old one. Values are checked as the arguments of
-    that name are in Optax's functions, others have to be finite: a compiled step cannot
-    refuse what the factory would.
+    gets the dtype and the place of the old one. Values are checked by name, as a
+    compiled step cannot refuse what the factory would: where two functions have an
+    argument of that name, what either takes is allowed; of other names, what is finite.
+    Traced values are not checked.
 
     Args:
       opt_state: the state of an optimizer.
@@ -61,7 +62,7 @@ def set_hyperparams(
     Raises:
       ValueError: there is no such hyperparameter, or more than one, or it follows a
         schedule; a value is out of its range or of another shape.
-      TypeError: a value is no number.
+      TypeError: a value is no number; `by_path` is no mapping.
 
     Example:
       >>> tx = gd.chain(gd.clip_by_global_norm(1.0), gd.inject_hyperparams(gd.sgd)(0.1))
@@ -73,6 +74,9 @@ def set_hyperparams(
       Traceback (most recent call last):
       ValueError: `learning_rate` must be finite and >= 0, got -1.0.
     """
+    by_path = {} if by_path is None else by_path
+    if not isinstance(by_path, Mapping):
+        raise TypeError(f"`by_path` must be a dict {{path: value}}, got {by_path!r}.")
     leaves, treedef = tree_flatten_with_path(opt_state)
     known = {name: leaf for path, leaf in leaves if (name := _name(path))}
     scheduled = {_name(path, "hyperparams_states") for path, _ in leaves}
@@ -82,8 +86,8 @@ def set_hyperparams(
             "`inject_hyperparams(gd.adamw)(...)` or the like."
         )
     new = {}
-    exact = {key: [key] for key in by_path or {} if key in known}
-    for key, value in [*(by_path or {}).items(), *by_name.items()]:
+    exact = {key: [key] for key in by_path if key in known}
+    for key, value in [*by_path.items(), *by_name.items()]:
         ends = [path for path in known if f"/{path}".endswith(f"/{key}")]
         paths = exact.pop(key, ends)
         if not paths:
@@ -123,10 +127,9 @@ def _filled(
         raise ValueError(
             f"`{name}` must be a scalar{old_shape}, got shape {np.shape(value)}."
         )
-    if isinstance(value, Tracer) or isinstance(old, Tracer):
+    if isinstance(value, Tracer):
         return jnp.full_like(old, value, dtype)
-    found = RANGES.get(name)
-    allowed = found if isinstance(found, Range) else FINITE
+    allowed = BY_NAME.get(name, FINITE)
     given = np.asarray(value)
     for x in given.ravel().tolist():
         number(name, x, allowed)
@@ -134,5 +137,7 @@ def _filled(
         new = np.full(shape, given, dtype)
     for x in new.ravel().tolist():  # may be 1 or inf where the value was almost
         number(name, x, allowed)
+    if isinstance(old, Tracer):
+        return jnp.full_like(old, new)
     place = old.sharding if isinstance(old, jax.Array) and old.committed else None
     return jax.device_put(new, place)

@@ -45,7 +45,8 @@ def unit_axes(params: Tree, units: Units = None, *, join: bool = False) -> dict:
 
     The bias tells a `DenseGeneral` of several output axes, and scanned stacks of
     layers; a stack is also known by a norm in the same block whose scale is a matrix.
-    Its first axis is none of a unit.
+    Its first axis is none of a unit. Where a bias fits both, as (4, 8) does a kernel
+    (4, 4, 8), it is a `DenseGeneral` unless such a norm says that it is a stack.
 
     Args:
       params: arrays, or what else has a shape; `None` and masked leaves are left out.
@@ -107,7 +108,8 @@ def _counted(axes: object, name: str, shape: tuple) -> Axes:
     if not isinstance(axes, tuple) or any(type(i) is not int for i in axes):
         raise TypeError(f"`units` must give a tuple of axes, got {axes!r}.")
     if any(not -rank <= i < rank for i in axes):
-        raise ValueError(f"leaf `{name}` of shape {shape} has no axes {axes!r}.")
+        leaf = f"leaf `{name}`" if name else "the array"
+        raise ValueError(f"{leaf} of shape {shape} has no axes {axes!r}.")
     return tuple(sorted({i % rank for i in axes}))
 
 
@@ -119,22 +121,26 @@ def _inside(name: str, shapes: Mapping[str, tuple], num_layers: int) -> Axes:
         return (rank - 1,)
     layer = name[: name.rfind("/") + 1]
     bias = shapes.get(f"{layer}bias", shapes.get(f"{layer}b", ()))
-    outputs = _places(bias, shape)
-    if not 0 < len(outputs) < rank:
+    outputs = _outputs(bias, shape, num_layers)
+    if not outputs:
         heads = 2 if re.search(_HEADS, name) and rank - num_layers > 2 else 1
         outputs = {*range(num_layers), *range(rank - heads, rank)}
     return tuple(i for i in range(rank) if i not in outputs)
 
 
-def _places(bias: tuple, shape: tuple) -> set[int]:
-    """The axes of a kernel that its bias has too, from the right; none unless all."""
-    places, axis = set(), len(shape)
-    for size in reversed(bias):
-        axis = next((i for i in reversed(range(axis)) if shape[i] == size), -1)
-        if axis < 0:
-            return set()
-        places.add(axis)
-    return places
+def _outputs(bias: tuple, shape: tuple, num_layers: int) -> set[int]:
+    """The axes of a kernel that its bias has: layers are first, outputs last.
+
+    None where the bias does not fit. Tried first is the known number of axes of layers.
+    """
+    rank, num_both = len(shape), len(bias)
+    if num_both >= rank:
+        return set()
+    for first in sorted(range(num_both + 1), key=lambda i: i != num_layers):
+        last = rank - num_both + first
+        if shape[:first] + shape[last:] == bias:
+            return {*range(first), *range(last, rank)}
+    return set()
 
 
 def _stacks(shapes: Mapping[str, tuple]) -> tuple[str, ...]:

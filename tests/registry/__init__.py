@@ -23,7 +23,8 @@ CHECKS = {
     **squares.CHECKS,
     **wrappers.CHECKS,
 }
-# Of one wrapper around many, some suffice.
+# Of one wrapper around many, and of options of one function, some suffice.
 LONG = (
     clips.LONG | set(lifted.CHECKS) - lifted.SHORT | regularisers.LONG | wrappers.LONG
 )
+LONG |= {name for name in CHECKS if ", " in name}

@@ -298,4 +298,4 @@ CHECKS = {
     ),
 }
 # A link, a step with norms over all leaves, a state of another shape than parameters.
-SHORT = {"scale_by_acprop", "dog", "scale_by_sm3"}
+SHORT = {"scale_by_acprop"}

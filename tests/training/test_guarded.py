@@ -24,7 +24,7 @@ MODEL = Model(
     ),
     apply,
 )
-TX = gd.guard(gd.adam(0.1), max_consecutive=3)
+TX = gd.chain(gd.scale(1.0), gd.guard(gd.adam(0.1), max_consecutive=3))
 
 
 class Batches:
@@ -62,13 +62,30 @@ def test_one_bad_batch_costs_one_step(per_call, value):
         np.testing.assert_allclose(p, others.params[name], rtol=1e-6)
 
 
-@pytest.mark.parametrize("per_call", [1, 4])
-def test_the_run_ends_where_the_guard_gives_up_and_names_the_leaf(per_call):
+@pytest.mark.parametrize(("per_call", "until"), [(1, 100), (4, 100), (1, 8)])
+def test_the_run_ends_where_the_guard_gives_up_and_names_the_leaf(per_call, until):
+    """Also where later steps, already on their way, are good again."""
     # Squares of 1e10 are finite: only the gradient of the scale is too large.
-    result = run(per_call, set(range(4, 100)), 1e10)
+    result = run(per_call, set(range(4, until)), 1e10)
     assert not result.complete
     assert result.stopped.startswith("non-finite updates up to step 8, all skipped; ")
     assert "is `params/scale`; the last good checkpoint: none" in result.stopped
     assert result.history["step"] == [8]
     assert np.isfinite(result.history["loss"][-1])
     assert float(result.state.params["scale"]) < 2
+
+
+def test_statistics_that_a_guard_cannot_see_stay_finite():
+    """Inputs of 3e38 whose gradient vanishes: their sum in the mean is inf."""
+    zero = lambda params, state, x, **_: (
+        0 * params["scale"] * jnp.ones(4),
+        {"s": 9 * x[0]},
+    )
+    model = Model(MODEL.init, zero)
+    step = make_train_step(supervised(model, "mse"), TX)
+    params = {"scale": jnp.ones([])}
+    state = TrainState(
+        jnp.int32(0), params, {"s": jnp.ones([])}, TX.init(params), jax.random.key(0)
+    )
+    state, metrics = step(state, (np.full(4, 3e38, np.float32), np.ones(4, np.float32)))
+    assert state.model_state["s"] == 1 and metrics["num_skipped"] == 0

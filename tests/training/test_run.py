@@ -242,6 +242,7 @@ def test_a_regression_is_in_units_of_the_spread_of_its_targets(capsys):
         run(wrong)
 
 
+@pytest.mark.long
 def test_text_is_learned_character_by_character(tmp_path, capsys):
     (tmp_path / "verse.txt").write_text("abcab" * 3000)
     config = {

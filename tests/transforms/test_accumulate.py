@@ -85,7 +85,28 @@ def test_the_dtype_of_the_sums():
     assert ends[0] == 1 + 255 / 256 and ends[1] == 1
 
 
-@pytest.mark.parametrize("varying", [False, True])
+@pytest.mark.parametrize(("p", "g"), [("bfloat16", "float32"), ("float32", "bfloat16")])
+@pytest.mark.parametrize("wrap", [lambda tx: gd.accumulate(tx, 2), gd.guard])
+def test_gradients_of_another_dtype_than_the_parameters(p, g, wrap):
+    """Optax's own state drifts to that of the gradient, a constraint widens updates."""
+    positive = gd.projections.projection_non_negative
+    for inner in optax.sgd(0.1, momentum=0.9), gd.project(gd.sgd(0.1), positive):
+        tx, params = wrap(inner), jnp.ones(2, p)
+        state = tx.init(params)
+        run = lambda state, _: tx.update(jnp.ones(2, g), state, params)[::-1]
+        _, updates = jax.jit(lambda state: jax.lax.scan(run, state, length=4))(state)
+        assert np.all(updates[-1] < 0)
+
+
+def test_a_gradient_that_is_missing_in_the_first_part():
+    tx, one = gd.accumulate(optax.sgd(1.0), 2), jnp.ones(1)
+    state = tx.init({"w": one})
+    for g in one, one, None, one:
+        u, state = tx.update({"w": g}, state)
+    assert u["w"] == -0.5
+
+
+@pytest.mark.parametrize("varying", [pytest.param(False, marks=pytest.mark.long), True])
 def test_under_shard_map(varying):
     """With gradients that all devices share, and with those of each device."""
     tx, mesh = gd.accumulate(gd.adamw(0.1), 2), make_mesh({"data": 2})

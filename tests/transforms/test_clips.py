@@ -179,12 +179,14 @@ def test_a_nan_or_an_inf_stays_in_its_leaf():
     g = {"a": jnp.array([jnp.nan, 9.0]), "b": jnp.array([jnp.inf, 9.0])}
     g["c"] = jnp.array([3.0, 4.0])
     both = gd.clip_by_block_norm(1.0), gd.clip(1.0)
-    u, cut = quick(lambda g: [tx.update(g, tx.init(g))[0] for tx in both])(g)
+    (u, _), (cut, state) = quick(lambda g: [tx.update(g, tx.init(g)) for tx in both])(g)
     np.testing.assert_array_equal(u["a"], g["a"])
     np.testing.assert_array_equal(u["b"], [np.nan, 0])
     np.testing.assert_allclose(u["c"], [0.6, 0.8], rtol=1e-6)
     np.testing.assert_array_equal(cut["a"], [np.nan, 1])
     np.testing.assert_array_equal(cut["b"], [1, 1])
+    # All but the NaN.
+    assert float(state.clipped_share) == pytest.approx(5 / 6) and state.num_clipped == 1
 
 
 def test_parts_of_complex_numbers_are_cut_apart():
@@ -262,6 +264,8 @@ class TestUnits:
             gd.adaptive_grad_clip(0.1, axis=2).init(p)
         with pytest.raises(ValueError, match="`adaptive_grad_clip` needs `params`"):
             rows.update(g, rows.init(p))
+        with pytest.raises(ValueError, match=r"^the array of shape \(2,\) has no axes"):
+            gd.adaptive_grad_clip(0.1, axis=5).init(jnp.ones(2))
 
     def test_a_gradient_below_optax_floor_is_clipped_too(self):
         p, g = jnp.zeros(2), jnp.array([3e-8, 4e-8])
@@ -296,6 +300,27 @@ class TestCentralize:
         g = {name: self.G.reshape(shape)}
         u, _ = self.TX.update(g, optax.EmptyState())
         assert np.array_equal(u[name], g[name])
+
+    def test_equal_numbers_become_zero(self):
+        g = {"kernel": np.full((7, 3), 0.1, np.float32), "empty": np.empty((0, 3))}
+        u, _ = self.TX.update(g, optax.EmptyState())
+        assert not np.any(u["kernel"]) and u["empty"].shape == (0, 3)
+
+    @pytest.mark.parametrize("value", ["no", 1, None])
+    def test_by_output_is_a_bool(self, value):
+        words = f"^`by_output` must be True or False, got {value!r}.$"
+        with pytest.raises(TypeError, match=words):
+            gd.centralize(by_output=value)
+
+    def test_units_may_be_spread_over_an_explicit_mesh(self):
+        mesh = jax.make_mesh((4,), ("x",), axis_types=(jax.sharding.AxisType.Explicit,))
+        spread = jax.NamedSharding(mesh, jax.P("x", None))
+        with jax.set_mesh(mesh):
+            g = {"kernel": jax.device_put(self.G.reshape(4, 6), spread)}
+            u, _ = quick(lambda g: self.TX.update(g, optax.EmptyState()))(g)
+        want = self.G.reshape(4, 6) - self.G.reshape(4, 6).mean(0)
+        assert u["kernel"].sharding.spec == spread.spec
+        np.testing.assert_allclose(u["kernel"], want, atol=1e-6)
 
     @pytest.mark.parametrize("shape", [(), (24,), (4, 6), (2, 2, 6)])
     def test_the_units_of_optax(self, shape):

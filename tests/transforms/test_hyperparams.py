@@ -1,6 +1,8 @@
 """Hyperparameters in the state: read, set, scheduled, saved, at any depth."""
 
 import inspect
+import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +14,9 @@ from registry import CHECKS
 from test_laws import FACTORIES
 
 import gdjax as gd
-from gdjax._checks import Range
 from gdjax.testing._probe import describe
 from gdjax.transforms import InjectStatefulHyperparamsState
-from gdjax.transforms._ranges import RANGES
+from gdjax.transforms._ranges import BY_NAME
 
 P = {"kernel": jnp.array([1.0, -2.0]), "bias": jnp.array([0.5])}
 
@@ -107,6 +108,16 @@ def test_set_inside_jit_and_under_vmap():
         assert gd.get_hyperparams(held)["learning_rate"].tolist() == want
 
 
+def test_a_known_value_is_checked_inside_jit():
+    state = sgd(momentum=0.9).init(P)
+    set_to = lambda rate: jax.jit(lambda s: gd.set_hyperparams(s, learning_rate=rate))
+    for bad in -1.0, jnp.float32(-1.0), np.float32(np.nan):
+        with pytest.raises(ValueError, match="`learning_rate` must be finite and >= 0"):
+            set_to(bad)(state)
+    held = gd.get_hyperparams(set_to(0.25)(state))["learning_rate"]
+    assert held == 0.25 and held.dtype == jnp.float32 and not held.weak_type
+
+
 TWO = gd.chain(sgd(), sgd(momentum=0.9)).init(P)
 SCHEDULED = sgd(lambda step: 0.1, momentum=0.9).init(P)
 
@@ -133,6 +144,11 @@ SCHEDULED = sgd(lambda step: 0.1, momentum=0.9).init(P)
 def test_what_cannot_be_set(state, arguments, sentence):
     with pytest.raises((TypeError, ValueError), match=sentence):
         gd.set_hyperparams(state, arguments)
+
+
+def test_the_paths_are_a_mapping():
+    with pytest.raises(TypeError, match="`by_path` must be a dict .*, got 5"):
+        gd.set_hyperparams(TWO, 5)
 
 
 def test_a_name_twice():
@@ -200,6 +216,76 @@ def test_what_is_injected():
     assert gd.inject_stateful_hyperparams is gd.inject_hyperparams
 
 
+def hinted(rate: "float | Unknown", nesterov: "bool" = False):  # noqa: F821
+    return gd.sgd(rate, nesterov=nesterov)
+
+
+def known(rate: "float | jax.Array", window: "int" = 1):
+    assert isinstance(window, int)
+    return gd.sgd(rate)
+
+
+def of_any(rate: Any, eps: "int" = 1):
+    return gd.sgd(rate)
+
+
+@pytest.mark.parametrize("rate", [0.5, lambda step: 0.5])
+@pytest.mark.parametrize(
+    ("factory", "name"),
+    [
+        (lambda **k: gd.sgd(**k), "learning_rate"),
+        (lambda momentum, **k: gd.sgd(momentum=momentum, **k), "learning_rate"),
+        (lambda **rate: gd.sgd(rate["rate"]), "rate"),
+        (hinted, "rate"),
+        (known, "rate"),
+        (of_any, "rate"),
+    ],
+)
+def test_no_number_is_lost(factory, name, rate):
+    """Through `**kwargs` and hints that are strings, which may name what is unknown."""
+    more = (
+        {"momentum": 0.0} if "momentum" in inspect.signature(factory).parameters else {}
+    )
+    tx = gd.inject_hyperparams(factory)(**{name: rate}, **more)
+    state = tx.init(P)
+    assert gd.get_hyperparams(state) == {name: 0.5, **more}
+    if not callable(rate):
+        state = gd.set_hyperparams(state, {name: 0.25})
+        assert tx.update(P, state, P)[0]["bias"] == -0.125
+
+
+def test_kwargs_that_stay_as_they_are():
+    factory = lambda **k: gd.adamw(**k)
+    inject = gd.inject_hyperparams(factory, "b1")
+    tx = inject(learning_rate=1, b1=0.5, mask=gd.decay_mask, mu_dtype=jnp.float32)
+    assert gd.get_hyperparams(tx.init(P)) == {"learning_rate": 1.0}
+    tx = gd.inject_hyperparams(factory, "k")(learning_rate=1.0)
+    assert gd.get_hyperparams(tx.init(P)) == {}
+
+
+def test_numbers_without_a_name():
+    rates = lambda *rates: gd.chain(*map(gd.scale, rates))
+    for rate in 0.5, lambda step: 0.5:
+        with pytest.raises(TypeError, match=r"`\*rates` must hold nothing to inject"):
+            gd.inject_hyperparams(rates)(rate)
+    tx = gd.inject_hyperparams(rates, "rates")(0.5, 0.5)
+    assert tx.update(P, tx.init(P), P)[0]["bias"] == 0.125
+
+
+def test_an_update_as_wide_as_its_parameter():
+    """Rounded to bf16, the step would miss zero by up to 2^-9 of the parameter."""
+    p, g = jnp.array([0.1, 3.0]), jnp.zeros(2, jnp.bfloat16)
+    tx = gd.inject_hyperparams(gd.proximal_l1, "lr")(1.0, lr=1.0)
+    u, state = tx.update(
+        {"w": g, "v": None}, tx.init({"w": p, "v": None}), {"w": p, "v": None}
+    )
+    assert (p + u["w"]).tolist() == [0.0, 2.0] and u["v"] is None
+    wide = lambda by: optax.stateless(lambda g, p: jax.tree.map(lambda x: by * x, g))
+    tx = gd.inject_hyperparams(wide)(2.0)
+    for params, dtype in (p, "float32"), (None, "bfloat16"), (g, "bfloat16"):
+        assert tx.update(g, tx.init(p), params)[0].dtype == dtype
+
+
 def test_the_dtype_of_hyperparameters():
     with jax.enable_x64(True):
         tx = gd.inject_hyperparams(gd.trace)(0.1)
@@ -256,6 +342,8 @@ def test_metrics_say_nothing_twice():
     [
         (lambda: gd.inject_hyperparams(gd.sgd(0.1)), "`inner_factory` must be a fun"),
         (lambda: gd.inject_hyperparams(gd.sgd, "lr"), "`static_args` must be one of"),
+        (lambda: gd.inject_hyperparams(gd.sgd, 3), "`static_args` must be a list, got"),
+        (lambda: gd.inject_hyperparams(gd.sgd, [[]]), "`static_args` must be one of"),
         (lambda: gd.inject_hyperparams(lambda x: x)(0.1), "must make a transformation"),
         (lambda: gd.inject_hyperparams(gd.sgd)(-0.1), "`learning_rate` must be finite"),
         (lambda: sgd(lambda step: -0.1), "`learning_rate` must be finite"),
@@ -270,19 +358,49 @@ def test_the_ranges_by_name_allow_what_factories_take():
     """`set_hyperparams` goes by the name alone: it must not refuse a good value."""
     for name, check in CHECKS.items():
         for key, value in check["numbers"].items():
-            allowed = RANGES.get(key)
-            assert not isinstance(allowed, Range) or allowed.contains(value), (
-                name,
-                key,
-            )
+            assert key not in BY_NAME or BY_NAME[key].contains(value), (name, key)
     for name, factory in FACTORIES.items():
         for key, parameter in inspect.signature(factory).parameters.items():
-            allowed = RANGES.get(key)
             default = parameter.default
             if (name, key) == ("scale_by_sm3", "b2"):  # not live, see docs/laws.md
                 continue
-            if isinstance(allowed, Range) and isinstance(default, float):
-                assert allowed.contains(default), (name, key)
+            if key in BY_NAME and isinstance(default, float):
+                assert BY_NAME[key].contains(default), (name, key)
+
+
+def accepts(name, key, value):
+    check = CHECKS[name]
+    try:
+        check["make"](**check["numbers"] | {key: value})
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+# What the registry has as bad beside another number, and sm3's, which is not live.
+BESIDE = {("max_step_size", 0.05), ("min_step_size", 0.2), ("b2", 1.0)}
+
+
+def test_what_every_factory_refuses_cannot_be_set():
+    """A table by name may not forget a name, nor refuse what one factory takes."""
+    owners = {}
+    for name, check in CHECKS.items():
+        for key, values in check["bad"].items():
+            if any(isinstance(x, float) and math.isnan(x) for x in values):
+                owners.setdefault(key, []).append(name)  # no integer is bad as NaN
+    assert len(owners) > 40
+    for key, names in owners.items():
+        state = InjectStatefulHyperparamsState(0, {key: np.float32(0.5)}, {}, ())
+        values = {x for n in names for x in CHECKS[n]["bad"][key] if type(x) is float}
+        for value in values:
+            if (key, value) in BESIDE:
+                continue
+            if any(accepts(name, key, value) for name in names):
+                gd.set_hyperparams(state, {key: value})
+                continue
+            with pytest.raises(ValueError, match=f"`{key}` must"):
+                gd.set_hyperparams(state, {key: value})
+                pytest.fail(f"{key}={value} is set")
 
 
 @pytest.mark.long

@@ -112,3 +112,9 @@ def test_strength_is_no_schedule_and_inner_no_direction():
     tx = gd.proximal_l1(gd.sgd(0.1), 0.1, 0.1)
     with pytest.raises(ValueError, match="`proximal_l1` needs `params`"):
         tx.update(jnp.ones(2), tx.init(jnp.ones(2)))
+
+
+def test_nan_is_no_zero():
+    tx, p = gd.proximal_l1(gd.sgd(0.1), 0.1, 0.1), jnp.array([2.0, 3.0])
+    u, _ = tx.update(jnp.array([jnp.nan, 0.0]), tx.init(p), p)
+    np.testing.assert_allclose(p + u, [np.nan, 2.99], rtol=1e-6)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import linen, nnx
 
@@ -138,6 +139,36 @@ def test_vectors_are_taken_together_in_each_layer():
     }
 
 
+@pytest.mark.parametrize(
+    ("kernel", "bias", "axes"),
+    [
+        ((3, 3, 3, 16, 16), (3, 16), (1, 2, 3)),  # three layers of 3 x 3 pixels
+        ((5, 3, 5, 4), (5, 4), (1, 2)),
+        ((3, 2, 4, 5), (3, 2, 5), (2,)),  # layers of layers
+        ((4, 3), (4,), (1,)),  # outputs first
+        ((4, 4), (4,), (0,)),
+        ((4, 3), (2,), (0,)),  # fits nowhere
+    ],
+)
+def test_a_bias_says_what_outputs_and_layers_are(kernel, bias, axes):
+    params = {"kernel": np.empty(kernel), "bias": np.empty(bias)}
+    assert tree.unit_axes(params)["kernel"] == axes
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias", "alone", "stacked"),
+    [
+        ((4, 4, 8), (4, 8), (0,), (1,)),
+        ((4, 3, 3, 4, 4), (4, 4), (0, 1, 2), (1, 2, 3)),
+    ],
+)
+def test_a_norm_decides_where_a_bias_fits_both(kernel, bias, alone, stacked):
+    params = {"dense": {"kernel": np.empty(kernel), "bias": np.empty(bias)}}
+    assert tree.unit_axes(params)["dense/kernel"] == alone
+    params["norm"] = {"scale": np.empty((4, 6))}
+    assert tree.unit_axes(params)["dense/kernel"] == stacked
+
+
 def test_units_can_be_said():
     params = {"torch": jnp.zeros((4, 3)), "dense": jnp.zeros((3, 4)), "none": None}
     units = lambda name, shape: (-1,) if name == "torch" else None
@@ -146,3 +177,7 @@ def test_units_can_be_said():
         tree.unit_axes(params, lambda name, shape: [0])
     with pytest.raises(ValueError, match=r"leaf `dense` of shape \(3, 4\) has no axes"):
         tree.unit_axes(params, lambda name, shape: (2,))
+    with pytest.raises(
+        ValueError, match=r"^the array of shape \(2,\) has no axes \(5,"
+    ):
+        tree.unit_axes(jnp.zeros(2), lambda name, shape: (5,))
