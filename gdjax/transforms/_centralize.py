@@ -29,7 +29,8 @@ def centralize(
       A transformation without state.
 
     Raises:
-      TypeError: `by_output` is no bool, `units` no function; from `init`, a parameter is not floating.
+      TypeError: `by_output` is no bool, `units` no function; from `init`, a parameter
+        is not floating.
       ValueError: `units` gives an axis that a leaf has not.
 
     Example:

@@ -59,13 +59,12 @@ def clip_state(params: optax.Params) -> ClipState:
 @jax.jit
 def after_clip(state: ClipState, sizes: tree.Tree, over: tree.Tree) -> ClipState:
     """The next state, from what was compared with a bound and whether it was beyond."""
-    dtype, none = state.clipped_share.dtype, jnp.zeros(0, bool)
-    sizes, over = (
-        jnp.concatenate([none, *map(jnp.ravel, jax.tree.leaves(x))])
-        for x in (sizes, over)
-    )
-    largest = jnp.max(sizes.astype(dtype), initial=0)
-    share = (jnp.sum(over) / max(over.size, 1)).astype(dtype)
+    dtype, sizes, over = state.clipped_share.dtype, *map(jax.tree.leaves, (sizes, over))
+    # Leaf by leaf: arrays that are spread differently cannot be joined.
+    largest = [jnp.max(x, initial=0).astype(dtype) for x in sizes]
+    largest = jnp.max(jnp.array(largest, dtype), initial=0)
+    num = jnp.sum(jnp.array([jnp.sum(x) for x in over], dtype))
+    share = num / max(sum(x.size for x in over), 1)
     return ClipState(largest, share, counted(state.num_clipped, share > 0))
 
 

@@ -48,8 +48,8 @@ def inject_hyperparams(
     bf16 parameters, where a b2 of 0.999 is 1). An update has the dtype of its
     gradient, or that of its parameter where it is made so (`proximal_l1` reaches exact
     zeros only then), and the state those of its start; Optax's own functions are taken
-    in by `lawful`. Optax takes ints for hyperparameters too, and every function, a dtype such
-    as `jnp.float32` among them, for a schedule.
+    in by `lawful`. Optax takes ints for hyperparameters too, and every function, a
+    dtype such as `jnp.float32` among them, for a schedule.
 
     Args:
       inner_factory: a function that makes a transformation, called anew in every

@@ -275,10 +275,9 @@ def test_numbers_without_a_name():
 def test_an_update_as_wide_as_its_parameter():
     """Rounded to bf16, the step would miss zero by up to 2^-9 of the parameter."""
     p, g = jnp.array([0.1, 3.0]), jnp.zeros(2, jnp.bfloat16)
-    tx = gd.inject_hyperparams(gd.proximal_l1, "lr")(1.0, lr=1.0)
-    u, state = tx.update(
-        {"w": g, "v": None}, tx.init({"w": p, "v": None}), {"w": p, "v": None}
-    )
+    tx = gd.inject_hyperparams(gd.proximal_l1)(gd.sgd(1.0), strength=1.0, lr=1.0)
+    params = {"w": p, "v": None}
+    u, _ = tx.update({"w": g, "v": None}, tx.init(params), params)
     assert (p + u["w"]).tolist() == [0.0, 2.0] and u["v"] is None
     wide = lambda by: optax.stateless(lambda g, p: jax.tree.map(lambda x: by * x, g))
     tx = gd.inject_hyperparams(wide)(2.0)
@@ -378,7 +377,12 @@ def accepts(name, key, value):
 
 
 # What the registry has as bad beside another number, and sm3's, which is not live.
-BESIDE = {("max_step_size", 0.05), ("min_step_size", 0.2), ("b2", 1.0)}
+BESIDE = {
+    ("b2", 1.0),
+    ("max_step_size", 0.05),
+    ("min_step_size", 0.2),
+    ("stop_below", 0.4),
+}
 
 
 def test_what_every_factory_refuses_cannot_be_set():

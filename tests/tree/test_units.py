@@ -143,7 +143,7 @@ def test_vectors_are_taken_together_in_each_layer():
     ("kernel", "bias", "axes"),
     [
         ((3, 3, 3, 16, 16), (3, 16), (1, 2, 3)),  # three layers of 3 x 3 pixels
-        ((5, 3, 5, 4), (5, 4), (1, 2)),
+        ((3, 3, 5, 4), (3, 4), (1, 2)),
         ((3, 2, 4, 5), (3, 2, 5), (2,)),  # layers of layers
         ((4, 3), (4,), (1,)),  # outputs first
         ((4, 4), (4,), (0,)),
