@@ -254,6 +254,16 @@ def test_no_number_is_lost(factory, name, rate):
         assert tx.update(P, state, P)[0]["bias"] == -0.125
 
 
+def test_hints_that_are_strings_tell_an_int_from_a_float():
+    def factory(rate: "float", eps: "int"):
+        assert isinstance(eps, int)
+        return gd.sgd(rate)
+
+    assert gd.get_hyperparams(gd.inject_hyperparams(factory)(1, 2).init(P)) == {
+        "rate": 1.0
+    }
+
+
 def test_kwargs_that_stay_as_they_are():
     factory = lambda **k: gd.adamw(**k)
     inject = gd.inject_hyperparams(factory, "b1")
