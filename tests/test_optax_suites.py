@@ -21,10 +21,6 @@ EXCEPTIONS = {
     r"AliasTest\.test_explicit_dtype \(params_dtype='bfloat16', state_dtype=None": (
         "'bf16 `nu` after 3000 steps of g=1 is 0.5': moments are f32 by default"
     ),
-    r"AliasTest\.test_\w*inject_hyperparams \(opt_name='adafactor'": (
-        "'44 of 57 invalid hyperparameters accepted': Optax takes `dtype_momentum` for "
-        "a schedule and passes a number"
-    ),
     r"AddingTest\.test_none_argument": (
         "'weight decay named and defaulted differently': the state counts for a "
         "schedule, and the test gives 0"

@@ -13,8 +13,12 @@ import gdjax as gd
 
 NUM_STEPS = 10_000
 MOVE = {
+    "add_l1_subgradient": "it is a gradient of its own",
     "dadapt_adamw": "NaN before the first gradient, see docs/laws.md",
     "fromage": "every step shrinks the parameters",
+    "keep_params_nonnegative": "negative parameters become 0",
+    "project": "parameters are led into the set",
+    "proximal_l1": "every step shrinks the parameters",
     "scale_by_yogi": "its mean starts at 1e-6, see docs/laws.md",
     "yogi": "as scale_by_yogi",
 }
