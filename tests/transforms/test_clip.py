@@ -9,6 +9,7 @@ import optax
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sizes import sizes
 
 import gdjax as gd
 
@@ -20,15 +21,6 @@ FEW = settings(max_examples=80, deadline=None, derandomize=True)
 def clip(g, max_norm):
     tx = gd.clip_by_global_norm(max_norm)
     return tx.update(g, tx.init(g))
-
-
-def sizes(low, high):
-    return st.builds(
-        lambda m, e, sign: sign * m * 10.0**e,
-        st.floats(1, 9),
-        st.floats(low, high),
-        st.sampled_from((-1, 1)),
-    )
 
 
 @FEW

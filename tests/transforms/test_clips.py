@@ -10,27 +10,14 @@ import optax
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from quick import QUICK
+from sizes import sizes
 
 import gdjax as gd
 
 # Programs that run once or so: compiled in a hurry.
-quick = functools.partial(
-    jax.jit,
-    compiler_options={
-        "xla_backend_optimization_level": 0,
-        "xla_llvm_disable_expensive_passes": True,
-    },
-)
+quick = functools.partial(jax.jit, compiler_options=QUICK)
 TINY, EPS = 1.2e-38, float(np.finfo(np.float32).eps)
-
-
-def sizes(low, high):
-    return st.builds(
-        lambda m, e, sign: sign * m * 10.0**e,
-        st.floats(1, 9),
-        st.floats(low, high),
-        st.sampled_from((-1, 1)),
-    )
 
 
 @jax.jit
