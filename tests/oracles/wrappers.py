@@ -11,16 +11,16 @@ def injected_sgd(g, p, s, t, learning_rate, momentum):
 
 
 def sam_of_sgd(g, p, s, t, learning_rate, rho):
-    """Foret et al. (2020), equation 2, where the gradient grows by 3 a unit."""
+    """Foret et al. (2020), equation 2, where the gradient grows by 1/2 a unit."""
     e = rho * g / np.linalg.norm(g)
-    return -learning_rate * (g + 3 * e)
+    return -learning_rate * (g + 0.5 * e)
 
 
 def asam_of_sgd(g, p, s, t, learning_rate, rho, eta):
     """Kwon et al. (2021), equation 5, with T = diag(|p| + eta)."""
     size = abs(p) + eta
     e = rho * size**2 * g / np.linalg.norm(size * g)
-    return -learning_rate * (g + 3 * e)
+    return -learning_rate * (g + 0.5 * e)
 
 
 def two_depths(g, p, s, t, decay):

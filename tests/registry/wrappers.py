@@ -16,12 +16,12 @@ def injected(learning_rate, momentum=0.5, static_args=(), hyperparam_dtype=None)
 
 
 def curved_sam(learning_rate, rho=0.05, eta=0.01, adaptive=False):
-    """On a function whose gradient grows by 3 a unit."""
+    """On a function whose gradient grows by 1/2 a unit: q - p has roundings of p."""
     tx = gd.sam(gd.sgd(learning_rate), rho, adaptive, eta=eta)
 
     def update(g, state, params=None, **extra):
         def grad_fn(there):
-            grow = lambda g, q, p: None if g is None else g + 3 * (q - p)
+            grow = lambda g, q, p: None if g is None else g + 0.5 * (q - p)
             return jax.tree.map(grow, g, there, params, is_leaf=lambda x: x is None)
 
         return tx.update(g, state, params, grad_fn=grad_fn, **extra)
