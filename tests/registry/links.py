@@ -147,7 +147,11 @@ CHECKS = {
         accumulate,
         oracles.accumulated_sgd,
         dict(momentum=0.8),
-        dict(every_k=(0, *NO_COUNT), accumulator_dtype=(int, "f32")),
+        dict(
+            every_k=(0, *NO_COUNT),
+            accumulator_dtype=(int, "f32"),
+            use_mean=(1, "no", None),
+        ),
         sign=-1,
     ),
     "sgd": entry(
