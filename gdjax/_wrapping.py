@@ -103,20 +103,29 @@ _STEP = {
     "accumulate": "a part of a step would change parameters",
 }
 _STEP |= {"apply_if_finite": _STEP["guard"], "multi_steps": _STEP["accumulate"]}
-_AVERAGE = {"swa": "it would average iterates that are none"}
+_COUNT = {
+    k: why.replace("change parameters", "count in the average")
+    for k, why in _STEP.items()
+}
+_MEAN = dict.fromkeys(
+    ("swa", "ema_params", "lawa", "snapshots"),
+    "it would average iterates that are none",
+)
+_AVERAGE = {**_MEAN, "lookahead": "its slow weights would not follow"}
+_FREE = {"schedule_free": "its average would not follow"}
 _SET = {"project": "its constraint would be left again"}
 _ZEROS = {"proximal_l1": "its zeros would move again"}
+_FAST = {"lookahead": "its slow weights are not where the steps start"}
 # {wrapper: {what belongs around it: what goes wrong inside}}
 _AROUND = {
     "accumulate": {"sam": "it would see the loss of the last part alone"},
-    "independent_decay": {**_STEP, **_AVERAGE, **_SET, **_ZEROS},
-    "layerwise_decay": {**_AVERAGE, **_SET, **_ZEROS},
+    "independent_decay": {**_STEP, **_AVERAGE, **_FREE, **_SET, **_ZEROS},
+    "layerwise_decay": {**_AVERAGE, **_FREE, **_SET, **_ZEROS},
     "project": _AVERAGE,
     "proximal_l1": {**_STEP, **_AVERAGE, **_SET},
-    "swa": {
-        k: why.replace("change parameters", "count in the average")
-        for k, why in _STEP.items()
-    },
+    **dict.fromkeys(_MEAN, _COUNT),
+    "lookahead": {**_COUNT, **_MEAN},
+    "schedule_free": {**_COUNT, **_MEAN, **_SET, **_ZEROS, **_FAST},
 }
 
 

@@ -8,7 +8,8 @@ import optax
 
 from gdjax import tree
 from gdjax._checks import integer, next_count
-from gdjax._wrapping import factory_name, ordered, require_transformation
+from gdjax._wrapping import ordered, require_transformation
+from gdjax.averaging._average import started, toward, where_due
 
 
 class SwaState(NamedTuple):
@@ -21,14 +22,7 @@ class SwaState(NamedTuple):
         return {"num_averaged": self.num_averaged}
 
     def averaged_params(self, params: optax.Params) -> optax.Params:
-        started = self.num_averaged > 0
-
-        def pick(a, p):
-            if tree.is_absent(a):
-                return p
-            return jnp.where(started, a, p).astype(jnp.result_type(p))
-
-        return jax.tree.map(pick, self.average, params, is_leaf=tree.is_absent)
+        return started(self.num_averaged > 0, self.average, params)
 
 
 def swa(
@@ -63,7 +57,7 @@ def swa(
       >>> for _ in range(3):
       ...     u, state = tx.update(jnp.ones(()), state, x)
       ...     x = optax.apply_updates(x, u)  # -1, -2, -3
-      >>> print(averaged_params(state, x))
+      >>> print(gd.averaged_params(state, x))
       -2.5
 
     Reference: Izmailov et al. (2018), arXiv:1803.05407.
@@ -84,49 +78,12 @@ def swa(
         since = state.count - start_step
         due = (since >= 0) & (since % every == 0)
         num_averaged = state.num_averaged + due
-        # Not 0 * (x - average) where it is not due: that is NaN for an infinite x.
-        size = jnp.maximum(num_averaged, 1)
-        rule = lambda a, x: jnp.where(due, a + (x - a) / size, a)
         iterate = tree.next_params(params, updates)
-        average = tree.map_rule(rule, state.average, read=(iterate,))
+        weight = 1 / jnp.asarray(jnp.maximum(num_averaged, 1), float)
+        rule = lambda a, x: toward(a, x, weight)
+        mean = lambda average: tree.map_rule(rule, average, read=(iterate,))
+        average = where_due(due, mean, state.average)
         count = next_count(state.count)
         return updates, SwaState(inner_state, count, num_averaged, average)
 
     return optax.GradientTransformationExtraArgs(init, update)
-
-
-def averaged_params(
-    opt_state: optax.OptState, params: optax.Params, *, name: str | None = None
-) -> optax.Params:
-    """The average of the iterates that is kept somewhere inside `opt_state`.
-
-    Args:
-      opt_state: the state of an optimizer with an average in it, at any depth.
-      params: the current parameters: the average comes in their dtypes, and they are
-        the answer before the first sample.
-      name: the wrapper whose average is meant, such as "swa", where there are several.
-
-    Returns:
-      A tree like `params`.
-
-    Raises:
-      ValueError: there is no average (of that name) in `opt_state`, or more than one.
-
-    Example:
-      >>> tx = swa(optax.sgd(0.1), start_step=0)
-      >>> print(averaged_params(tx.init(jnp.ones(2)), jnp.ones(2)))
-      [1. 1.]
-    """
-    averages = [x for _, x in tree.nodes(opt_state) if hasattr(x, "averaged_params")]
-    found = [x for x in averages if name in (None, factory_name(x))]
-    if len(found) == 1:
-        return found[0].averaged_params(params)
-    of_name = "" if name is None else f" called {name!r}"
-    if not found:
-        raise ValueError(
-            f"`opt_state` holds no average{of_name}: wrap the optimizer in `swa`."
-        )
-    raise ValueError(
-        f"`opt_state` holds {len(found)} averages{of_name}: "
-        f"{[factory_name(x) for x in found]}. Choose one by `name`."
-    )

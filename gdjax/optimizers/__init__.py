@@ -28,6 +28,7 @@ from gdjax.optimizers._names import optimizer_names
 from gdjax.optimizers._prodigy import prodigy
 from gdjax.optimizers._relatives import adabelief, adan, novograd, radam, yogi
 from gdjax.optimizers._rms import adadelta, adagrad, rmsprop
+from gdjax.optimizers._schedule_free import schedule_free_adamw, schedule_free_sgd
 from gdjax.optimizers._sgd import sgd
 from gdjax.optimizers._signs import lion, rprop, sign_sgd, signum
 from gdjax.optimizers._trust_ratio import lamb, lars
@@ -73,6 +74,8 @@ __all__ = [
     "radam",
     "rmsprop",
     "rprop",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
     "sgd",
     "sign_sgd",
     "signum",

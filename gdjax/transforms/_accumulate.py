@@ -9,7 +9,6 @@ import optax
 from gdjax import tree
 from gdjax._checks import DType, boolean, floating, integer
 from gdjax._wrapping import cond, ordered, require_step
-from gdjax.transforms._project import as_wide_as
 
 
 class AccumulateState(NamedTuple):
@@ -90,7 +89,7 @@ def accumulate(
         _, summed = tree.map_rule(lambda g, summed: (g, summed + g), updates, summed)
         if (value := extra.get("value")) is not None:
             summed_value = tree.stored(summed_value + value, summed_value)
-        like = updates if params is None else as_wide_as(params, updates)
+        like = updates if params is None else tree.as_wide_as(params, updates)
 
         def whole():
             mean = lambda g, summed: summed / divisor

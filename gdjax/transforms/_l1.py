@@ -18,7 +18,6 @@ from gdjax._checks import (
 from gdjax._wrapping import ordered, require_step
 from gdjax.transforms._decay import link_that_adds
 from gdjax.transforms._mask import change_where, require_mask
-from gdjax.transforms._project import as_wide_as
 
 
 def add_l1_subgradient(
@@ -131,7 +130,7 @@ def proximal_l1(
             return jnp.where(is_small, -p, u - threshold * jnp.sign(x))
 
         def shrink(updates):
-            wide = as_wide_as(params, updates)
+            wide = tree.as_wide_as(params, updates)
             return tree.map_rule(rule, wide, read=(params,))
 
         updates = change_where(mask, params, shrink, updates)

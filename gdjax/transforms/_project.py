@@ -85,17 +85,11 @@ def lead_to(
     """Updates that lead to target(p + u) instead of p + u, unchanged where equal."""
     add = lambda p, u: tree.widened(p) + tree.widened(u)
     rule = lambda u, p, projected: jnp.where(u + p == projected, u, projected - p)
-    targets = target(_where_present(add, params, updates, params))
-    return tree.map_rule(rule, as_wide_as(params, updates), read=(params, targets))
-
-
-def as_wide_as(params: optax.Params, updates: optax.Updates) -> optax.Updates:
-    """`updates`, in wider dtypes where their parameters are: then p + (0 - p) is 0."""
-    wide = lambda p, u: u.astype(jnp.result_type(p, u))
-    return _where_present(wide, params, updates, updates)
-
-
-def _where_present(rule, params, updates, otherwise):
-    absent = tree.is_absent
-    pick = lambda p, u, x: x if absent(p) or absent(u) else rule(p, u)
-    return jax.tree.map(pick, params, updates, otherwise, is_leaf=absent)
+    start = jax.tree.map(
+        lambda p, u: p if tree.is_absent(p) or tree.is_absent(u) else add(p, u),
+        params,
+        updates,
+        is_leaf=tree.is_absent,
+    )
+    wide = tree.as_wide_as(params, updates)
+    return tree.map_rule(rule, wide, read=(params, target(start)))

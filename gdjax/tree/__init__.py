@@ -11,6 +11,7 @@ from gdjax.tree._metrics import metrics
 from gdjax.tree._moments import ema, ema_sq, ema_weight, over_root, ratio, unbiased
 from gdjax.tree._numerics import (
     abs_sq,
+    as_wide_as,
     compute_dtype,
     global_norm,
     leaf_norm,
@@ -40,6 +41,7 @@ __all__ = [
     "Tree",
     "Units",
     "abs_sq",
+    "as_wide_as",
     "biases_and_scales",
     "compute_dtype",
     "ema",

@@ -141,3 +141,13 @@ def next_params(params: Tree, updates: Tree) -> Tree:
         return jax.lax.reduce_precision(x, bits.nexp, bits.nmant)
 
     return jax.tree.map(rounded, params, updates, is_leaf=is_absent)
+
+
+def as_wide_as(params: Tree, updates: Tree) -> Tree:
+    """`updates`, in wider dtypes where their parameters are: then p + (0 - p) is 0."""
+
+    def wide(p, u):
+        absent = is_absent(p) or is_absent(u)
+        return u if absent else u.astype(jnp.result_type(p, u))
+
+    return jax.tree.map(wide, params, updates, is_leaf=is_absent)
