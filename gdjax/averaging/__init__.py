@@ -7,7 +7,7 @@ optimizer's state, `stacked_params` what was kept, for `ensemble_predict`;
 `recalibrate_batch_stats` gives batch norms the statistics that belong to it.
 """
 
-from gdjax.averaging._average import averaged_params
+from gdjax.averaging._average import average_names, averaged_params
 from gdjax.averaging._ema_params import EmaParamsState, ema_params
 from gdjax.averaging._ensemble import ensemble_predict
 from gdjax.averaging._lookahead import LookaheadState, lookahead
@@ -29,6 +29,7 @@ __all__ = [
     "ScheduleFreeState",
     "SnapshotsState",
     "SwaState",
+    "average_names",
     "averaged_params",
     "ema_params",
     "ensemble_predict",

@@ -9,7 +9,7 @@ import optax
 from gdjax import tree
 from gdjax._checks import Number, Range, boolean, integer, number
 from gdjax._wrapping import ordered, require_step
-from gdjax.averaging._average import like_params, toward, wide_copy
+from gdjax.averaging._average import like_params, toward, where_due, wide_copy
 
 
 class LookaheadState(NamedTuple):
@@ -33,7 +33,7 @@ def lookahead(
 
     where x are the parameters, which the optimizer has led k = `sync_period` steps away
     from `slow`. Read the slow ones with `averaged_params`, to evaluate them: they are
-    kept in f32 at least, and x after a k-th step is `slow` to the rounding of x.
+    kept in f32 at least; after a k-th step x is `slow`, to the rounding of 16 bits.
 
     Parameters are plain: Optax's own takes a pair of fast and slow ones. Averages of
     the iterates stand around it, what constrains parameters inside.
@@ -42,7 +42,8 @@ def lookahead(
       fast_optimizer: an optimizer, learning rate included.
       sync_period: k, >= 1; the paper has 5 to 10.
       slow_step_size: in [0, 1], the paper has 0.5 and 0.8; may be traced.
-      reset_state: whether the optimizer's state starts anew after each k-th step.
+      reset_state: whether the optimizer's state starts anew after each k-th step, from
+        `slow`, and the schedules inside from their first value.
 
     Returns:
       A transformation with state `LookaheadState` that needs `params` in `update`.
@@ -84,17 +85,33 @@ def lookahead(
         updates, fast_state = inner.update(updates, state.fast_state, params, **extra)
         due = state.steps_since_sync == sync_period - 1
 
-        def rule(u, slow, p, x):
-            there = toward(slow, x, slow_step_size)
-            return jnp.where(due, there - p, u), jnp.where(due, there, slow)
-
         fast = tree.next_params(params, updates)
-        updates, slow = tree.map_rule(
-            rule, tree.as_wide_as(params, updates), state.slow, read=(params, fast)
+        there = lambda slow, x: toward(slow, x, slow_step_size)
+        rule = lambda u, p, x, slow: jnp.where(due, there(slow, x) - p, u)
+        updates = tree.map_rule(
+            rule,
+            tree.as_wide_as(params, updates),
+            read=(params, fast, state.slow),
+        )
+        led_to = tree.next_params(params, updates)
+
+        def follow(u, slow, x, p):
+            if tree.is_absent(u):
+                return slow
+            # The parameters themselves: they are there, for them nothing is computed.
+            return p if p.dtype == slow.dtype else there(slow, tree.widened(x))
+
+        slow = where_due(
+            due,
+            lambda slow: jax.tree.map(
+                follow, updates, slow, fast, led_to, is_leaf=tree.is_absent
+            ),
+            state.slow,
         )
         if reset_state:
             choose = lambda new, old: jnp.where(due, new, old)
-            fast_state = jax.tree.map(choose, inner.init(params), fast_state)
+            anew = inner.init(led_to)
+            fast_state = jax.tree.map(choose, anew, fast_state)
         steps = jnp.where(due, 0, state.steps_since_sync + 1)
         return updates, LookaheadState(fast_state, steps, slow)
 

@@ -132,10 +132,15 @@ def schedule_free(
         weight_sum = state.weight_sum + weight
         c = tree.ratio(weight, weight_sum)
 
-        def rule(d, z, x, y):
-            next_z = z + d
+        # How much of x's share in y, which was made with the last b1, is kept.
+        kept = b1 / state.b1 * (1 - c)
+
+        def rule(d, z, x, y, next_z):
+            # As z is stored, or x would drift away from its mean; and then XLA has not
+            # to compute the optimizer's step twice.
+            d = next_z - z
             if x.shape != y.shape:  # the same in terms of y, without the division by b1
-                return (1 - b1 * (1 - c)) * d + c * (z - y), next_z, x
+                return (1 - b1 * (1 - c)) * d + (1 - kept) * (z - y), next_z, x
             x = toward(x, next_z, c)
             return toward(next_z, x, b1) - y, next_z, x
 
@@ -144,10 +149,16 @@ def schedule_free(
             tree.as_wide_as(params, steps),
             state.z,
             statistics=(state.x,),
-            read=(params,),
+            read=(params, tree.next_params(state.z, steps)),
         )
         return updates, ScheduleFreeState(
-            state.b1, weight_sum, next_count(state.step_count), max_lr, base_state, z, x
+            b1=jnp.asarray(b1, state.b1.dtype),
+            weight_sum=weight_sum,
+            step_count=next_count(state.step_count),
+            max_lr=max_lr,
+            base_optimizer_state=base_state,
+            z=z,
+            x=x,
         )
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -151,7 +151,7 @@ def stacked_params(
       [[-1. -1.]]
     """
     kept = (x for _, x in tree.nodes(opt_state) if isinstance(x, SnapshotsState))
-    state = one_of(kept, name, "stack of iterates", "snapshots")
+    state = one_of(kept, name, "iterate stack", "snapshots")
     if isinstance(state.num_taken, Tracer):
         raise TypeError("`opt_state` must not be traced: call this outside `jit`.")
     taken = int(state.num_taken)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from gdjax import tree
@@ -76,8 +77,11 @@ def swa(
             raise ValueError("`swa` needs `params` in `update`.")
         updates, inner_state = inner.update(updates, state.inner_state, params, **extra)
         since = state.count - start_step
-        due = (since >= 0) & (since % every == 0)
-        num_averaged = state.num_averaged + due
+        always = start_step == 0 and every == 1
+        due = np.True_ if always else (since >= 0) & (since % every == 0)
+        num_averaged = jnp.where(
+            due, next_count(state.num_averaged), state.num_averaged
+        )
         iterate = tree.next_params(params, updates)
         weight = 1 / jnp.asarray(jnp.maximum(num_averaged, 1), float)
         rule = lambda a, x: toward(a, x, weight)

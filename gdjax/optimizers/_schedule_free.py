@@ -2,7 +2,7 @@
 
 import optax
 
-from gdjax._checks import DType, Mask, Number, NumberOrSchedule
+from gdjax._checks import UNIT, DType, Mask, Number, NumberOrSchedule, number
 from gdjax.averaging import schedule_free
 from gdjax.optimizers._sgd import sgd
 from gdjax.schedules import warmup_constant_schedule
@@ -32,7 +32,7 @@ def schedule_free_sgd(
     Args:
       learning_rate: >= 0, a number (may be traced) or, without `warmup_steps`, a
         schedule.
-      warmup_steps: the rate grows from 0 for so many, >= 1; `None` for none.
+      warmup_steps: the rate grows from 0 for so many, >= 0; `None` for none.
       b1, weight_lr_power, state_dtype: as in `schedule_free`.
       weight_decay, mask: as in `add_decayed_weights`.
 
@@ -80,7 +80,7 @@ def schedule_free_adamw(
     Args:
       learning_rate: >= 0, a number (may be traced) or, without `warmup_steps`, a
         schedule; usual are 1 to 10 times AdamW's.
-      warmup_steps: the rate grows from 0 for so many, >= 1; `None` for none.
+      warmup_steps: the rate grows from 0 for so many, >= 0; `None` for none.
       b1, weight_lr_power, state_dtype: as in `schedule_free`.
       b2, eps: as in `adamw`.
       weight_decay, mask: as in `add_decayed_weights`.
@@ -104,6 +104,7 @@ def schedule_free_adamw(
     Reference: Defazio et al. (2024), arXiv:2405.15682.
     """
     rate = _warmed_up(learning_rate, warmup_steps)
+    b2 = number("b2", b2, UNIT)  # by the name that it has here
     optimizer = chain(
         scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True),
         add_decayed_weights(weight_decay, mask),

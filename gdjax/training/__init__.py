@@ -6,6 +6,7 @@ they are wanted; `supervised` turns a model into the loss that they take. `run` 
 of it from one config, as `experiments/train.py` does.
 """
 
+from gdjax.training._averaged import averaged_state
 from gdjax.training._cache import enable_compilation_cache
 from gdjax.training._calls import Batches
 from gdjax.training._checkpoints import Checkpoints
@@ -30,6 +31,7 @@ __all__ = [
     "StoppingState",
     "TrainState",
     "TrainStep",
+    "averaged_state",
     "enable_compilation_cache",
     "fit",
     "freeze",

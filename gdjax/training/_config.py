@@ -49,6 +49,12 @@ class CheckpointConfig:
 
 
 @dataclass(frozen=True)
+class StartConfig:
+    workdir: str  # of a run that is complete
+    iterate: Literal["last", "average"] = "average"
+
+
+@dataclass(frozen=True)
 class Config:
     """All that decides a run; parts that are specs are for `gdjax.config`."""
 
@@ -61,6 +67,8 @@ class Config:
     clip: Spec = None  # in front of the optimizer
     plateau: Spec = None  # behind it: `reduce_on_plateau`
     average: Mapping[str, Spec] | None = None  # around all of them
+    recalibrate_examples: int = 4096  # of training, for the average's batch statistics
+    start: StartConfig | None = None  # parameters of another run
     seed: int = 0  # of parameters, dropout and the order of examples
     microbatches: int = 1  # parts of a batch, one after the other
     steps_per_call: int = 1
@@ -80,6 +88,7 @@ class Config:
             "steps_per_call",
             "log_every",
             "eval_every",
+            "recalibrate_examples",
         )
         for name in counts:
             if (value := getattr(self, name)) is not None:

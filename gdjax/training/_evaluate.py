@@ -18,7 +18,10 @@ Evaluation: TypeAlias = dict[str, Metrics]
 
 
 def make_evaluate(
-    loss_fn: LossFn, *, averaged: bool = False, batch_size: int = 2048
+    loss_fn: LossFn,
+    *,
+    averaged: bool | Callable[[TrainState], TrainState] = False,
+    batch_size: int = 2048,
 ) -> Callable[[TrainState, Examples], Evaluation]:
     """The metrics of a state on any number of examples, as means over the examples.
 
@@ -29,7 +32,9 @@ def make_evaluate(
 
     Args:
       loss_fn: as in `make_eval_step`; its metrics must be means over examples.
-      averaged: whether to evaluate `averaged_params` too, side by side.
+      averaged: whether to evaluate `averaged_params` too, side by side; or what makes
+        the state to be evaluated so, such as `averaged_state` with batches for a model
+        with batch norms.
       batch_size: examples in one program, >= 1.
 
     Returns:
@@ -52,23 +57,29 @@ def make_evaluate(
     batch_size = integer("batch_size", batch_size, 1)
     of_batch = make_eval_step(loss_fn)
 
+    make_average = averaged if callable(averaged) else _with_average
+
     @jax.jit
-    def both(state: TrainState, batch: Examples) -> Evaluation:
-        metrics = {"last": of_batch(state, batch)}
-        if averaged:
-            average = averaged_params(state.opt_state, state.params)
-            metrics["average"] = of_batch(state._replace(params=average), batch)
-        return metrics
+    def of_all(states: dict[str, TrainState], batch: Examples) -> Evaluation:
+        return {name: of_batch(state, batch) for name, state in states.items()}
 
     def evaluate(state: TrainState, examples: Examples) -> Evaluation:
+        states = {"last": state}
+        if averaged:
+            states["average"] = make_average(state)
         total = len(jax.tree.leaves(examples)[0])
         if total <= batch_size:
-            return both(state, examples)
+            return of_all(states, examples)
         parts = []
         for start in range(0, total, batch_size):
             part = jax.tree.map(lambda x: x[start : start + batch_size], examples)
             weight = len(jax.tree.leaves(part)[0]) / total
-            parts.append(jax.tree.map(lambda x: weight * x, both(state, part)))
+            parts.append(jax.tree.map(lambda x: weight * x, of_all(states, part)))
         return jax.tree.map(lambda *x: jnp.sum(jnp.stack(x)), *parts)
 
     return evaluate
+
+
+@jax.jit
+def _with_average(state: TrainState) -> TrainState:
+    return state._replace(params=averaged_params(state.opt_state, state.params))

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import jax
 
+from gdjax._checks import one_of
 from gdjax._extras import need
 from gdjax.diagnostics import plots
 from gdjax.training import _report as report
@@ -40,7 +41,8 @@ def run(
     The directory gets `config.json` (the config and where the run comes from),
     `metrics.csv`, `metrics.jsonl` and TensorBoard's `events/` (rows as they come),
     `checkpoints/`, `results.json` (loss and accuracy on the train, validation and test
-    split, of the last iterate and of the average) and `curves.png`.
+    split, of the last iterate and of the average), `weights/` (parameters and batch
+    statistics of both, for `config.start` of another run) and `curves.png`.
 
     Called again with the same config, a run that was stopped or killed goes on from its
     newest checkpoint and ends as if it never had been; of a finished run the results
@@ -106,20 +108,24 @@ def _run(
     tx = setup.make_optimizer(config, params)
     batches = setup.make_source(config, splits["train"])
     step, mesh = setup.make_step(config, loss_fn, tx, batches.batch(0))
-    evaluate = make_evaluate(
-        loss_fn,
-        averaged=config.average is not None,
-        batch_size=config.data.eval_batch_size,
-    )
-
-    def validate(state: TrainState) -> Metrics:
-        return _flat(evaluate(state, splits["validation"]))
 
     def init(key: jax.Array) -> TrainState:
         return init_state(model, tx, key, splits["train"].inputs[:1])
 
     key = jax.random.key(config.seed)
     shapes = jax.eval_shape(init, key)
+    average = setup.make_average(config, model, shapes, splits["train"])
+    evaluate = make_evaluate(
+        loss_fn, averaged=average or False, batch_size=config.data.eval_batch_size
+    )
+
+    def validate(state: TrainState) -> Metrics:
+        return _flat(evaluate(state, splits["validation"]))
+
+    validation = jax.eval_shape(evaluate, shapes, splits["validation"])
+    names = list(_flat(validation))  # in the order in which they will come
+    if config.metric is not None:
+        one_of("config.metric", config.metric, names)
     if directory is not None and finished is not None:
         report.print_results(finished)
         report.print_files(directory)
@@ -131,15 +137,13 @@ def _run(
         if directory is not None:
             changes = stack.enter_context(directory.at_work(provenance(info)))
             report.print_changes(changes)
-            validation = jax.eval_shape(evaluate, shapes, splits["validation"])
-            names = list(_flat(validation))  # in the order in which they will come
             log = stack.enter_context(Rows(directory.path, names))
             checkpoints = setup.make_checkpoints(config, directory)
         there = checkpoints is not None and checkpoints.steps()
         report.print_setup(mesh, info, config.model, shapes.params)
         result = fit(
             step,
-            shapes if there else init(key),
+            shapes if there else setup.start_from(config, init(key), tx),
             batches,
             num_steps=config.num_steps,
             evaluate=validate,
@@ -160,6 +164,7 @@ def _run(
             }
             report.print_results(results)
             if directory is not None:
+                _keep(directory, result.state, average)
                 directory.finish(results)
         report.print_end(result, config.num_steps, directory)
     return result
@@ -194,6 +199,20 @@ def _ordered(evaluation: Evaluation) -> dict[str, dict[str, float]]:
         for iterate in ("last", "average")
         if (metrics := evaluation.get(iterate))
     }
+
+
+def _keep(
+    directory: WorkDirectory,
+    state: TrainState,
+    average: Callable[[TrainState], TrainState] | None,
+) -> None:
+    """Parameters and batch statistics, of the last iterate and of the average."""
+    states = {"last": state} | ({"average": average(state)} if average else {})
+    for iterate, of in states.items():
+        kept = Checkpoints(setup.weights_of(directory.path, iterate), keep=1)
+        weights = {"params": of.params, "model_state": of.model_state}
+        kept.save(int(state.step), weights)
+        kept.wait()
 
 
 def _draw(config: Config, directory: WorkDirectory, result: Result) -> None:

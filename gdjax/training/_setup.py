@@ -3,7 +3,8 @@
 import functools
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,17 +12,18 @@ import optax
 from jax.sharding import Mesh
 
 from gdjax import models, tree
-from gdjax._checks import one_of
-from gdjax.averaging import averaged_params
+from gdjax.averaging import average_names, averaged_params
 from gdjax.config import Spec, build, call, optimizer_from_spec, resolve
 from gdjax.data import Examples, Info, Source, load, on_device, source
 from gdjax.models import Model
 from gdjax.parallel import check_batch, make_mesh, replicated
+from gdjax.training._averaged import averaged_state
 from gdjax.training._checkpoints import Checkpoints
 from gdjax.training._config import Config
 from gdjax.training._directory import WorkDirectory
 from gdjax.training._pmap import make_pmap_train_step
 from gdjax.training._rates import scheduled
+from gdjax.training._state import TrainState
 from gdjax.training._step import TrainStep, make_train_step
 from gdjax.training._stopping import EarlyStopping
 from gdjax.training._supervised import LossFn, supervised
@@ -107,11 +109,7 @@ def make_params(
                 f"`config.model` must have {classes} outputs, one for each class of "
                 f"{info.name}, got {outputs.shape[-1]}."
             )
-    _, (_, metrics) = call(loss, {}, path="config.criterion")
-    if config.metric is not None:
-        prefixes = ("", "average_") if config.average else ("",)
-        names = [f"{p}validation_{name}" for p in prefixes for name in sorted(metrics)]
-        one_of("config.metric", config.metric, names)
+    call(loss, {}, path="config.criterion")
     return params
 
 
@@ -142,21 +140,25 @@ def make_optimizer(
     return tx
 
 
+_OPTIMIZER = ("inner", "fast_optimizer", "base_optimizer")  # what wrappers call it
+
+
 def _averaged(
     spec: Mapping[str, Spec],
     inner: optax.GradientTransformation,
     params: optax.Params | None,
 ) -> optax.GradientTransformation:
     path = "config.average"
-    if "inner" in spec:
-        raise ValueError(f"`{path}.inner` must be left out: it is the optimizer.")
     factory = resolve(spec["name"], path=f"{path}.name")
-    if "inner" not in inspect.signature(factory).parameters:
+    first = next(iter(inspect.signature(factory).parameters), None)
+    if first not in _OPTIMIZER:
         raise ValueError(
             f"`{path}.name` must be a wrapper of optimizers such as 'swa', got "
             f"{spec['name']!r}."
         )
-    tx = optimizer_from_spec({**spec, "inner": inner}, params, path=path)
+    if first in spec:
+        raise ValueError(f"`{path}.{first}` must be left out: it is the optimizer.")
+    tx = optimizer_from_spec({**spec, first: inner}, params, path=path)
     if params is not None:
         average = lambda params: averaged_params(tx.init(params), params)
         call(lambda: jax.eval_shape(average, params), {}, path=path)
@@ -184,10 +186,55 @@ def _try_step(tx: optax.GradientTransformationExtraArgs, params: optax.Params) -
         raise ValueError("a step would change a shape or dtype of its state.")
 
 
+def make_average(
+    config: Config, model: Model, shapes: TrainState, examples: Examples
+) -> Callable[[TrainState], TrainState] | None:
+    """What puts the average in place of the last iterate; `None` if there is none.
+
+    Of several the outermost. Batch norms get statistics of their own for it.
+    """
+    found = average_names(shapes.opt_state)
+    if not found:
+        return None
+    size, most = config.data.eval_batch_size, config.recalibrate_examples
+    inputs = examples.inputs[:most]
+    parts = [inputs[start : start + size] for start in range(0, len(inputs), size)]
+    return functools.partial(averaged_state, model, batches=parts, name=found[0])
+
+
+def start_from(
+    config: Config, state: TrainState, tx: optax.GradientTransformation
+) -> TrainState:
+    """`state` with the parameters of the run that the config names, if it does.
+
+    The optimizer starts anew: its state belongs to other parameters.
+    """
+    if config.start is None:
+        return state
+    directory = weights_of(config.start.workdir, config.start.iterate)
+    like = {"params": state.params, "model_state": state.model_state}
+    try:
+        found = Checkpoints(directory).restore(like)
+    except ValueError as error:
+        raise ValueError(f"`config.start.workdir`: {error}") from error
+    if found is None:
+        raise ValueError(
+            "`config.start.workdir` must be a complete run that has kept what it "
+            f"learned, and there is no {directory}."
+        )
+    state = state._replace(**found[1])
+    return state._replace(opt_state=jax.jit(tx.init)(state.params))
+
+
 def make_early_stopping(config: Config) -> EarlyStopping | None:
     if config.early_stopping is None:
         return None
     return call(EarlyStopping, config.early_stopping, path="config.early_stopping")
+
+
+def weights_of(workdir: str | os.PathLike[str], iterate: str) -> Path:
+    """Where a complete run keeps its parameters and batch statistics."""
+    return Path(workdir).expanduser() / "weights" / iterate
 
 
 def make_checkpoints(config: Config, directory: WorkDirectory) -> Checkpoints:
