@@ -30,9 +30,9 @@ def recalibrate_batch_stats(
     normalises by all examples, so that large batches are the better.)
 
     Args:
-      apply: as of a `Model`: `apply(params, model_state, inputs, train=True, key=key)
-        -> (outputs, model_state)`; compiled once for each shape of `inputs` and kept
-        for the next call with the same `apply`.
+      apply: as of a `Model`, not under a `jit` of its own: `apply(params, model_state,
+        inputs, train=True, key=key) -> (outputs, model_state)`; compiled once for each
+        shape of `inputs` and kept for the next call with the same `apply`.
       params: the parameters.
       model_state: the leaves called `mean` and `var` are replaced, as Flax's batch
         norms call them; those that train mode does not change, and others, stay.
@@ -65,14 +65,14 @@ def recalibrate_batch_stats(
             "`model_state` holds no leaf called `mean` or `var`, but "
             f"{', '.join(leaves)}."
         )
-    total, found = 0, {}
+    total, found = 0, None
     for place, inputs in enumerate(batches):
         size = len(jax.tree.leaves(inputs)[0])
         fold = None if key is None else jax.random.fold_in(key, place)
         new = _of_batch(apply, params, model_state, inputs, fold)
         total += size
-        found = _together(found, new, size / total) if found else new
-    if not found:
+        found = new if found is None else _together(found, new, size / total)
+    if found is None:
         raise ValueError("`batches` is empty: at least one is needed.")
     new = [tree.stored(found.get(path, x), x) for path, x in leaves.items()]
     return jax.tree.structure(model_state).unflatten(new)
@@ -92,17 +92,24 @@ def _of_batch(apply, params, model_state, inputs, key) -> dict[str, jax.Array]:
     leaves = tree.named_leaves(model_state)
     large = lambda x: 2.0 ** (jnp.finfo(x.dtype).maxexp // 2)
 
-    def after(start: Callable) -> dict[str, jax.Array]:
-        new = [start(x) if _is_statistic(path) else x for path, x in leaves.items()]
-        state = jax.tree.structure(model_state).unflatten(new)
+    def step(new: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        state = jax.tree.structure(model_state).unflatten(new.values())
         _, state = apply(params, state, inputs, train=True, key=key)
-        return jax.tree.map(tree.widened, tree.named_leaves(state))
+        return tree.named_leaves(state)
+
+    # What comes back as it is may be used, by a norm that is frozen: it stays.
+    same = step(leaves)
+    moved = {p: x for p, x in leaves.items() if _is_statistic(p) and same[p] is not x}
+
+    def after(start: Callable) -> dict[str, jax.Array]:
+        return jax.tree.map(
+            tree.widened, step(leaves | {p: start(x) for p, x in moved.items()})
+        )
 
     zeros = after(jnp.zeros_like)
     larges = after(lambda x: jnp.full_like(x, large(x)))
     found = {}
-    for path in filter(_is_statistic, leaves):
-        old = leaves[path]
+    for path, old in moved.items():
         share = _exact(1 - (larges[path] - zeros[path]) / large(old))
         frozen = share == 0
         new = zeros[path] / jnp.where(frozen, 1, share)

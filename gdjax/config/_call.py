@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import re
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
@@ -97,17 +98,22 @@ def _argument(hint: object, value: object, *, path: str) -> object:
     part = _part(hint)
     if part is None:
         return fitted(hint, value, path=path)
+    optional = part is not hint
+    if optional and value is None:
+        return None
     if isinstance(value, Mapping):
         return call(part, value, path=path)
     if not isinstance(value, part):
-        raise ValueError(f"`{path}` must be a dict, got {shown(value)}.")
+        words = "a dict or None" if optional else "a dict"
+        raise ValueError(f"`{path}` must be {words}, got {shown(value)}.")
     return value
 
 
 def _part(hint: object) -> type | None:
-    """The dataclass that a hint is, which a dict may stand for."""
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return hint
+    """The dataclass that a hint is (or `None`), which a dict may stand for."""
+    for member in typing.get_args(hint) or (hint,):
+        if isinstance(member, type) and dataclasses.is_dataclass(member):
+            return member
     return None
 
 

@@ -49,6 +49,7 @@ class WorkDirectory:
         self.path = Path(path)
         self.curves = self.path / "curves.png"
         self.checkpoints = self.path / "checkpoints"
+        self.weights = self.path / "weights"
         self._config = config
         self._resolve = resolve
 

@@ -86,3 +86,5 @@ def print_files(directory: WorkDirectory) -> None:
     numbers = ("results.json", "metrics.csv", "metrics.jsonl")
     first, *others = [name for name in numbers if (directory.path / name).exists()]
     print(f"numbers  {', '.join([str(directory.path / first), *others])}")
+    if directory.weights.exists():
+        print(f"weights  {directory.weights}")

@@ -209,7 +209,7 @@ def _keep(
     """Parameters and batch statistics, of the last iterate and of the average."""
     states = {"last": state} | ({"average": average(state)} if average else {})
     for iterate, of in states.items():
-        kept = Checkpoints(setup.weights_of(directory.path, iterate), keep=1)
+        kept = Checkpoints(directory.weights / iterate, keep=1)
         weights = {"params": of.params, "model_state": of.model_state}
         kept.save(int(state.step), weights)
         kept.wait()

@@ -160,7 +160,12 @@ def _averaged(
         raise ValueError(f"`{path}.{first}` must be left out: it is the optimizer.")
     tx = optimizer_from_spec({**spec, first: inner}, params, path=path)
     if params is not None:
-        average = lambda params: averaged_params(tx.init(params), params)
+
+        def average(params: optax.Params) -> optax.Params:
+            state = tx.init(params)
+            outermost = next(iter(average_names(state)), None)
+            return averaged_params(state, params, name=outermost)
+
         call(lambda: jax.eval_shape(average, params), {}, path=path)
     return tx
 
@@ -211,7 +216,8 @@ def start_from(
     """
     if config.start is None:
         return state
-    directory = weights_of(config.start.workdir, config.start.iterate)
+    workdir = Path(config.start.workdir).expanduser()
+    directory = workdir / "weights" / config.start.iterate
     like = {"params": state.params, "model_state": state.model_state}
     try:
         found = Checkpoints(directory).restore(like)
@@ -230,11 +236,6 @@ def make_early_stopping(config: Config) -> EarlyStopping | None:
     if config.early_stopping is None:
         return None
     return call(EarlyStopping, config.early_stopping, path="config.early_stopping")
-
-
-def weights_of(workdir: str | os.PathLike[str], iterate: str) -> Path:
-    """Where a complete run keeps its parameters and batch statistics."""
-    return Path(workdir).expanduser() / "weights" / iterate
 
 
 def make_checkpoints(config: Config, directory: WorkDirectory) -> Checkpoints:

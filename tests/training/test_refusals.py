@@ -445,7 +445,6 @@ load = functools.cache(gd.data.load)
 @pytest.fixture(autouse=True)
 def nothing_is_trained(monkeypatch):
     monkeypatch.setattr("gdjax.training._run.fit", None)
-    monkeypatch.setattr("gdjax.training._run.init_state", None)
     monkeypatch.setattr("gdjax.training._setup.load", load)
 
 

@@ -40,6 +40,7 @@ FILES = [
     "metrics.csv",
     "metrics.jsonl",
     "results.json",
+    "weights",
 ]
 
 
@@ -101,7 +102,7 @@ def test_a_run_and_a_second_call(tmp_path, capsys, monkeypatch):
     again = capsys.readouterr().out
     table = out[out.index("split  ") : out.index("stopped  ")]
     assert again == f"{table}complete; to train anew: rm -r {tmp_path / 'job'}\n"
-    assert table.count("\n") == 6 and "job/curves.png" in table
+    assert table.count("\n") == 7 and "job/curves.png" in table
     assert second.stopped == "num_steps"
     jax.tree.map(np.testing.assert_array_equal, second.state[:4], result.state[:4])
     jax.tree.map(np.testing.assert_array_equal, second.history, history)
@@ -202,7 +203,9 @@ def test_a_loss_that_is_not_finite_has_no_results_but_a_picture(tmp_path):
     assert result.stopped.startswith("non-finite loss at step ")
     assert "; the first bad leaf of step " in result.stopped
     assert result.stopped.endswith("; the last good checkpoint: none")
-    files = [name for name in FILES if name not in ("checkpoints", "results.json")]
+    files = [
+        name for name in FILES if name not in ("checkpoints", "results.json", "weights")
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == files
     assert (tmp_path / "metrics.csv").read_text().splitlines()[-1].count("nan") > 0
 
