@@ -137,14 +137,23 @@ def swa_schedule(
     start_step: int,
     anneal_steps: int,
     strategy: Literal["cosine", "linear"] = "cosine",
+    *,
+    cycle_steps: int = 0,
+    cycle_end_value: Number = 0.0,
 ) -> optax.Schedule:
-    """A schedule that turns off to the constant value at which weights are averaged.
+    """A schedule that turns off to the value at which weights are averaged, or cycles.
 
         up to start_step   schedule(step)
         from there         swa_value + (schedule(start_step) - swa_value) left(z),
                            z = (step - start_step) / anneal_steps, clipped to [0, 1]
 
-    with left(z) = (1 + cos(pi z)) / 2 (cosine) or 1 - z (linear).
+    with left(z) = (1 + cos(pi z)) / 2 (cosine) or 1 - z (linear). With `cycle_steps` = c
+    it does not stay there: in every c steps from then on it falls,
+
+        swa_value + (cycle_end_value - swa_value) (k + 1) / c,   k = 0, ..., c - 1,
+
+    and is raised again. The ends of the cycles are sampled by `gd.swa(tx, start_step +
+    anneal_steps + c - 1, every=c)`.
 
     Args:
       schedule: step -> value.
@@ -152,6 +161,8 @@ def swa_schedule(
       start_step: >= 0.
       anneal_steps: >= 0; 0 jumps to swa_value at start_step.
       strategy: the shape of the way there.
+      cycle_steps: c, >= 0; 0 for a constant.
+      cycle_end_value: finite; may be traced. Read only with `cycle_steps`.
 
     Returns:
       step -> f32 (f64 under x64), for an int or an integer array.
@@ -164,6 +175,9 @@ def swa_schedule(
       >>> schedule = swa_schedule(gd.constant_schedule(1.0), 0.2, 2, 4, "linear")
       >>> print(schedule(jnp.arange(8)))
       [1.  1.  1.  0.8 0.6 0.4 0.2 0.2]
+      >>> schedule = swa_schedule(gd.constant_schedule(1.0), 0.8, 2, 0, cycle_steps=4)
+      >>> print(schedule(jnp.arange(8)))
+      [1.  1.  0.6 0.4 0.2 0.  0.6 0.4]
 
     Reference: Izmailov et al. (2018), arXiv:1803.05407.
     """
@@ -172,12 +186,21 @@ def swa_schedule(
     start_step = integer("start_step", start_step, 0)
     anneal_steps = integer("anneal_steps", anneal_steps, 0)
     shape = SHAPES[one_of("strategy", strategy, ("cosine", "linear"))]
+    cycle_steps = integer("cycle_steps", cycle_steps, 0)
+    cycle_end_value = number("cycle_end_value", cycle_end_value, FINITE)
 
     def annealed(step: jax.typing.ArrayLike) -> jax.Array:
         step = count(step)
         before = inner(jnp.minimum(step, start_step))  # then held
         way = shape(ramp(step, start_step, anneal_steps))
-        return jnp.where(step < start_step, before, between(before, swa_value, way))
+        value = jnp.where(step < start_step, before, between(before, swa_value, way))
+        if not cycle_steps:
+            return value
+        since = past(step, start_step)
+        _, place = divided(past(since, anneal_steps), cycle_steps)
+        fall = SHAPES["linear"](ramp(place + 1, 0, cycle_steps))
+        cycling = between(swa_value, cycle_end_value, fall)
+        return jnp.where((step < start_step) | (since < anneal_steps), value, cycling)
 
     return annealed
 

@@ -59,6 +59,7 @@ LOWEST = {  # steps of 0 are fine
     "cooldown_steps",
     "start_step",
     "anneal_steps",
+    "cycle_steps",
 }
 
 

@@ -199,3 +199,19 @@ def test_a_planted_fault_is_found(fault):
     assert_follows(good, name, args, steps)
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         assert_follows(spoil(good), name, args, steps)
+
+
+@pytest.mark.parametrize(("start", "anneal"), [(30, 20), (0, 7), (30, 0), (0, 0)])
+def test_cycles_after_swa_schedule(start, anneal):
+    """Izmailov et al. (2018): (1 - t) a_1 + t a_2, t = (mod(i - 1, c) + 1) / c."""
+    inner = gd.linear_schedule(1.0, 0.5, 40)
+    plain = gd.swa_schedule(inner, 0.3, start, anneal)
+    cyclical = gd.swa_schedule(
+        inner, 0.3, start, anneal, cycle_steps=6, cycle_end_value=0.1
+    )
+    steps = np.array([*range(80), 2**31 - 7, 2**31 - 1])
+    t = ((steps - start - anneal) % 6 + 1) / 6
+    cycles = (1 - t) * 0.3 + t * 0.1
+    want = np.where(steps < start + anneal, plain(steps), cycles)
+    np.testing.assert_allclose(cyclical(steps), want, rtol=1e-6)
+    assert cyclical(np.int32(start + anneal + 5)) == np.float32(0.1)
