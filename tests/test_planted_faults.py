@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
+from oracles import averages
 from oracles import links as oracles
 from registry.links import PLATEAU, plateau, two_groups
 from registry.values import ADAM, BAD_ADAM, NAN, RATE, UNIT
@@ -141,7 +142,7 @@ def integers_pass(decay):
 
 TRACE = dict(numbers=dict(decay=0.8), oracle=oracles.trace, bad=dict(decay=UNIT))
 ADAMS = dict(numbers=ADAM, oracle=oracles.adam, bad=BAD_ADAM)
-SWA = dict(numbers=dict(learning_rate=0.1), oracle=oracles.swa_of_sgd, sign=-1)
+SWA = dict(numbers=dict(learning_rate=0.1), oracle=averages.swa_of_sgd, sign=-1)
 STAYS = dict(numbers=PLATEAU, oracle=oracles.plateau)
 GROUPS = dict(
     numbers=dict(decay=0.8, weight_decay=0.1), oracle=oracles.two_groups, decays=True

@@ -13,9 +13,11 @@ STEPS = {
     "accumulate": lambda tx: gd.accumulate(tx, 2),
     "guard": gd.guard,
     "independent_decay": lambda tx: gd.independent_decay(tx, 0.01),
+    "lookahead": lambda tx: gd.lookahead(tx, 2, 0.5),
     "project": lambda tx: gd.project(tx, gd.projections.projection_non_negative),
     "proximal_l1": lambda tx: gd.proximal_l1(tx, 0.01, 0.1),
     "sam": lambda tx: gd.sam(tx, 0.05),
+    "schedule_free": lambda tx: gd.schedule_free(tx, 0.1),
     "swa": lambda tx: gd.swa(tx, 1),
 }
 EITHER = {
@@ -28,10 +30,23 @@ EITHER = {
 }
 WRAPPERS = STEPS | EITHER
 SHRINK_OR_SHIFT = {"independent_decay", "layerwise_decay", "project", "proximal_l1"}
+# Their steps are those of what is inside, as swa's are.
+MEANS = {
+    "ema_params": lambda tx: gd.ema_params(tx, 0.9),
+    "lawa": lambda tx: gd.lawa(tx, 1, 2),
+    "snapshots": lambda tx: gd.snapshots(tx, 1, 2),
+}
 # (outer, inner) that would be wrong
 REFUSED = {
-    *(("swa", inner) for inner in ("accumulate", "guard")),
-    *((outer, "swa") for outer in SHRINK_OR_SHIFT),
+    *(
+        (outer, inner)
+        for outer in ("swa", "lookahead", "schedule_free")
+        for inner in ("accumulate", "guard")
+    ),
+    *((outer, "swa") for outer in SHRINK_OR_SHIFT | {"lookahead", "schedule_free"}),
+    *((outer, "lookahead") for outer in SHRINK_OR_SHIFT | {"schedule_free"}),
+    *((outer, "schedule_free") for outer in ("independent_decay", "layerwise_decay")),
+    *(("schedule_free", inner) for inner in ("project", "proximal_l1")),
     *((outer, "project") for outer in SHRINK_OR_SHIFT - {"project"}),
     *((outer, "proximal_l1") for outer in ("independent_decay", "layerwise_decay")),
     *(
@@ -104,6 +119,19 @@ def test_the_wrong_order_is_refused(outer, inner):
         step(tx, PARAMS, tx.init(PARAMS))
 
 
+@pytest.mark.parametrize("name", MEANS)
+def test_the_other_means_belong_where_swa_does(name):
+    for outer, inner in REFUSED:
+        if "swa" in (outer, inner):
+            outer, inner = (name if x == "swa" else x for x in (outer, inner))
+            tx = (WRAPPERS | MEANS)[inner](optax.sgd(0.1))
+            with pytest.raises(ValueError, match=rf"`{inner}\(.*{outer}.*\)`"):
+                (WRAPPERS | MEANS)[outer](tx).init(PARAMS)
+    for outer in {*WRAPPERS, *MEANS} - {"lookahead", "schedule_free"} - SHRINK_OR_SHIFT:
+        tx = (WRAPPERS | MEANS)[outer](MEANS[name](optax.sgd(0.1)))
+        jax.eval_shape(tx.init, PARAMS)
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_a_wrapper_of_steps_refuses_a_direction(name):
     if name != "swa":
@@ -111,10 +139,10 @@ def test_a_wrapper_of_steps_refuses_a_direction(name):
             STEPS[name](optax.scale_by_adam())
 
 
-@pytest.mark.parametrize("name", [*STEPS, "inject_hyperparams"])
+@pytest.mark.parametrize("name", [*STEPS, *MEANS, "inject_hyperparams"])
 def test_a_wrapper_of_directions_refuses_a_step(name):
     with pytest.raises(ValueError, match="`cautious` wraps a direction, .* is a step"):
-        gd.cautious(WRAPPERS[name](optax.sgd(0.1)))
+        gd.cautious((WRAPPERS | MEANS)[name](optax.sgd(0.1)))
 
 
 def test_a_step_is_told_through_a_warm_up_and_a_decay():
@@ -136,13 +164,13 @@ def test_the_wrong_order_with_wrappers_of_optax_is_refused():
     parts = optax.MultiSteps(optax.sgd(0.1), 2).gradient_transformation()
     finite = optax.apply_if_finite(optax.sgd(0.1), 2)
     for name, inner in ("MultiSteps", parts), ("apply_if_finite", finite):
-        for outer in ("independent_decay", "proximal_l1", "swa"):
+        for outer in ("independent_decay", "proximal_l1", "lookahead", "swa"):
             with pytest.raises(ValueError, match=rf"`{name}\({outer}\(optimizer"):
                 STEPS[outer](inner).init(PARAMS)
 
 
 def test_what_is_no_transformation_is_refused():
-    for wrap in (*STEPS.values(), gd.cautious):
+    for wrap in (*STEPS.values(), *MEANS.values(), gd.cautious):
         with pytest.raises(TypeError, match="must be a gradient transformation, got"):
             wrap(gd.adam)
 

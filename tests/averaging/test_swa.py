@@ -1,49 +1,16 @@
-"""The mean of the iterates against the f64 mean of those that were recorded."""
+"""Which iterates `swa` takes, and where their mean is found."""
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from averaging.recorded import run
 
 import gdjax as gd
 from gdjax.averaging import SwaState, averaged_params, swa
-
-
-def run(tx, params, grads):
-    """(final state, final parameters, all iterates), one compiled scan."""
-
-    def step(carry, g):
-        params, state = carry
-        updates, state = tx.update(g, state, params)
-        params = gd.apply_updates(params, updates)
-        return (params, state), params
-
-    scan = lambda p, grads: jax.lax.scan(step, (p, tx.init(p)), grads)
-    (params, state), iterates = jax.jit(scan)(params, grads)
-    return state, params, iterates
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
-def test_the_mean_of_a_thousand_iterates(dtype):
-    """Within 4 eps sqrt(n) max|x|; of bf16 parameters, of the bf16 iterates."""
-    n = 1000
-    with jax.enable_x64(dtype == "float64"):
-        rng = np.random.default_rng(0)
-        grads = jnp.asarray(rng.normal(size=(n, 8)), dtype)
-        tx = swa(gd.sgd(0.01), start_step=0)
-        state, params, iterates = run(tx, jnp.ones(8, dtype), grads)
-        wide = "float64" if dtype == "float64" else "float32"
-        assert state.average.dtype == wide and params.dtype == dtype
-        x = np.asarray(iterates).astype(np.float64)
-        allowed = 4 * np.finfo(wide).eps * math.sqrt(n) * np.abs(x).max()
-        np.testing.assert_allclose(state.average, x.mean(0), rtol=0, atol=allowed)
-        average = averaged_params(state, params)
-        assert average.dtype == dtype
-        np.testing.assert_array_equal(average, state.average.astype(dtype))
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ SUITES = {
         r"test_(armijo|gradient_descent|failure|value_and|linesearch_update|\w*raises)|"
         r"test_dtype_stability .*dtype=<\S* 'jax.numpy.bfloat16'>, .*float32",
     ),
+    "schedule_free": ("optax.contrib._schedule_free_test", ""),
     "schedules": ("optax.schedules._schedule_test", "ScheduleAsLearningRate"),
     "sharding": ("optax._src.sharding_test", ""),
     "transform": ("optax._src.transform_test", ""),
@@ -65,6 +66,7 @@ MODULES = (
     "optax._src.linesearch",
     "optax._src.transform",
     "optax.contrib",
+    "optax.contrib._schedule_free",
     "optax.schedules._inject",
     "optax.schedules._schedule",
     "optax.transforms._accumulation",

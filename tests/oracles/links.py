@@ -56,16 +56,6 @@ def adamw(g, p, s, t, learning_rate, weight_decay=0.0, **h):
     return -learning_rate * (adam(g, p, s, t, **h) + weight_decay * p)
 
 
-def swa_of_sgd(g, p, s, t, learning_rate):
-    """x_3, x_5, x_7, ... with x_t the parameters after update t, t from 0."""
-    iterates = s.setdefault("_iterates", [])
-    iterates.append(p - learning_rate * g)
-    taken = iterates[3::2]
-    s["num_averaged"] = len(taken)
-    s["average"] = np.mean(taken, axis=0) if taken else 0 * p
-    return -learning_rate * g
-
-
 def accumulated_sgd(g, p, s, t, momentum):
     """Heavy ball at 0.1, a step for the mean of every three gradients."""
     s["mini_step"] = t % 3

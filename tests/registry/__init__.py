@@ -1,6 +1,7 @@
 """One line a public transform: how `gd.testing.check` is called on it."""
 
 from registry import (
+    averages,
     clips,
     guards,
     lifted,
@@ -13,6 +14,7 @@ from registry import (
 )
 
 CHECKS = {
+    **averages.CHECKS,
     **clips.CHECKS,
     **guards.CHECKS,
     **lifted.CHECKS,
@@ -25,6 +27,10 @@ CHECKS = {
 }
 # Of one wrapper around many, and of options of one function, some suffice.
 LONG = (
-    clips.LONG | set(lifted.CHECKS) - lifted.SHORT | regularisers.LONG | wrappers.LONG
+    averages.LONG
+    | clips.LONG
+    | set(lifted.CHECKS) - lifted.SHORT
+    | regularisers.LONG
+    | wrappers.LONG
 )
 LONG |= {name for name in CHECKS if ", " in name}

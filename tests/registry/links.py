@@ -36,10 +36,6 @@ def decaying(first):
     return gd.scale_by_schedule(lambda count: first / (1 + count))
 
 
-def swa(learning_rate, start_step=3, every=2):
-    return gd.swa(gd.sgd(learning_rate), start_step, every)
-
-
 def accumulate(momentum, every_k=3, **more):
     """Its schedules count steps, not updates: the rate stands still."""
     return gd.accumulate(gd.sgd(0.1, momentum=momentum), every_k, **more)
@@ -135,13 +131,6 @@ CHECKS = {
     "trace": entry(gd.trace, oracles.trace, dict(decay=0.8), dict(decay=UNIT)),
     "trace, Nesterov": entry(
         nesterov, oracles.nesterov, dict(decay=0.8), dict(decay=UNIT)
-    ),
-    "swa": entry(
-        swa,
-        oracles.swa_of_sgd,
-        ONE_RATE,
-        dict(start_step=(-1, *NO_COUNT), every=(0, *NO_COUNT)),
-        sign=-1,
     ),
     "accumulate": entry(
         accumulate,
