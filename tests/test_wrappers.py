@@ -84,11 +84,13 @@ def signs(values):
     return jax.tree.map(jnp.sign, values)
 
 
-PAIRS = [(outer, inner) for outer in WRAPPERS for inner in WRAPPERS]
+# Neither order is right: z, which Schedule-Free keeps, is led out of every set.
+NO_PAIR = {(outer, "schedule_free") for outer in ("project", "proximal_l1")}
+PAIRS = {(outer, inner) for outer in WRAPPERS for inner in WRAPPERS} - NO_PAIR
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("outer", "inner"), sorted(set(PAIRS) - REFUSED))
+@pytest.mark.parametrize(("outer", "inner"), sorted(PAIRS - REFUSED))
 def test_it_is_the_same_eagerly_and_in_a_vmapped_scan(outer, inner):
     """Laws 1 to 3: the carry of a scan is fixed, the rate is live, values agree."""
     make = lambda rate: WRAPPERS[outer](WRAPPERS[inner](optimizer(rate)))
