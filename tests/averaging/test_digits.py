@@ -1,4 +1,4 @@
-"""What an average is for: at a high constant rate it is better than the last iterate."""
+"""What an average is for: at a high rate it is better than the last iterate."""
 
 import jax
 import jax.numpy as jnp

@@ -152,6 +152,13 @@ def test_a_start_that_is_refused(finished, change, words):
         run(CONFIG | {"start": start})
 
 
+@pytest.mark.parametrize("start", ["runs/first", True, ["runs/first"]])
+def test_a_start_is_a_dict_or_none(start):
+    with pytest.raises(ValueError, match="`config.start` must be a dict or None, got"):
+        read(CONFIG | {"start": start})
+    assert read(CONFIG | {"start": None}).start is None
+
+
 def test_a_start_with_another_model_names_the_leaf(finished):
     model = CONFIG["model"] | {"features": [9, 10]}
     with pytest.raises(ValueError, match=r"`config.start.workdir`: .*norm_0/mean` is"):
