@@ -53,10 +53,10 @@ def test_what_a_run_writes_how_to_resume_how_to_change_anything(tmp_path):
         )
         for block in re.findall(r"```sh\n(.*?)```", section, re.S)
     ]
-    first, more, changed = ran
+    first, more, changed, averaged = ran
     assert (first.returncode, first.stderr) == (0, ""), first
     *_, listed = re.findall(r"^ls runs/a +# (.*)$", section, re.M)
-    assert first.stdout.split()[-7:] == listed.split()
+    assert first.stdout.split()[-8:] == listed.split()
     record = json.loads((tmp_path / "runs/a/config.json").read_text())["provenance"]
     for word, key in (
         ("versions", "versions"),
@@ -86,3 +86,9 @@ def test_what_a_run_writes_how_to_resume_how_to_change_anything(tmp_path):
         2,
         "error: `config.optimizer.b1` must lie in [0, 1), got 1.5.\n",
     )
+
+    assert (averaged.returncode, averaged.stderr) == (0, "")
+    rows = lambda run: (tmp_path / f"runs/{run}/metrics.jsonl").read_text().splitlines()
+    before, after = json.loads(rows("c")[-1]), json.loads(rows("d")[0])
+    # It goes on from there: after 25 steps at a low rate it is hardly worse.
+    assert before["average_validation_loss"] < 0.2 and after["loss"] < 0.2
