@@ -15,16 +15,17 @@ T = TypeVar("T")
 
 
 def require_transformation(
-    wrapper: str, inner: optax.GradientTransformation
+    wrapper: str, inner: optax.GradientTransformation, argument: str = "inner"
 ) -> optax.GradientTransformationExtraArgs:
-    """`inner`, for a wrapper of either kind.
+    """`inner`, which `wrapper` calls `argument`, for a wrapper of either kind.
 
     Raises:
       TypeError: it is no transformation.
     """
     if not isinstance(inner, optax.GradientTransformation):
         raise TypeError(
-            f"`inner` of `{wrapper}` must be a gradient transformation, got {inner!r}."
+            f"`{argument}` of `{wrapper}` must be a gradient transformation, got "
+            f"{inner!r}."
         )
     return optax.with_extra_args_support(inner)
 
@@ -47,7 +48,7 @@ def require_direction(
 
 
 def require_step(
-    wrapper: str, inner: optax.GradientTransformation
+    wrapper: str, inner: optax.GradientTransformation, argument: str = "inner"
 ) -> optax.GradientTransformationExtraArgs:
     """`inner`, which must not be a bare direction, for a wrapper of optimizers.
 
@@ -55,12 +56,13 @@ def require_step(
       TypeError: it is no transformation.
       ValueError: it points along the gradient.
     """
+    inner = require_transformation(wrapper, inner, argument)
     if sign_of(wrapper, inner) == 1:
         raise ValueError(
-            f"`{wrapper}` wraps a step, and `inner` is a direction, which climbs: "
+            f"`{wrapper}` wraps a step, and `{argument}` is a direction, which climbs: "
             f"`{wrapper}(chain(direction, scale_by_learning_rate(...)))`."
         )
-    return optax.with_extra_args_support(inner)
+    return inner
 
 
 def sign_of(wrapper: str, inner: optax.GradientTransformation) -> int | None:
@@ -116,16 +118,16 @@ _FREE = {"schedule_free": "its average would not follow"}
 _SET = {"project": "its constraint would be left again"}
 _ZEROS = {"proximal_l1": "its zeros would move again"}
 _FAST = {"lookahead": "its slow weights are not where the steps start"}
-# {wrapper: {what belongs around it: what goes wrong inside}}
+# {wrapper: {what must not be inside: what goes wrong}}
 _AROUND = {
     "accumulate": {"sam": "it would see the loss of the last part alone"},
     "independent_decay": {**_STEP, **_AVERAGE, **_FREE, **_SET, **_ZEROS},
     "layerwise_decay": {**_AVERAGE, **_FREE, **_SET, **_ZEROS},
-    "project": _AVERAGE,
-    "proximal_l1": {**_STEP, **_AVERAGE, **_SET},
+    "project": {**_AVERAGE, **_FREE},
+    "proximal_l1": {**_STEP, **_AVERAGE, **_FREE, **_SET},
     **dict.fromkeys(_MEAN, _COUNT),
-    "lookahead": {**_COUNT, **_MEAN},
-    "schedule_free": {**_COUNT, **_MEAN, **_SET, **_ZEROS, **_FAST},
+    "lookahead": {**_COUNT, **_MEAN, **_FREE, **_FAST},
+    "schedule_free": {**_COUNT, **_MEAN, **_FREE, **_SET, **_ZEROS, **_FAST},
 }
 
 
@@ -139,10 +141,12 @@ def ordered(wrapper: str, inner_state: optax.OptState) -> optax.OptState:
     for _, node in tree.nodes(inner_state):
         name = factory_name(node)
         if why := around.get(name):
+            neither = wrapper in _AROUND.get(name, {})
             name = {"multi_steps": "MultiSteps"}.get(name, name)
+            write = f"Write `{name}({wrapper}(optimizer))`."
             raise ValueError(
-                f"`{wrapper}` around `{name}`: {why}. Write "
-                f"`{name}({wrapper}(optimizer))`."
+                f"`{wrapper}` around `{name}`: {why}. "
+                f"{'Neither order is right.' if neither else write}"
             )
     return inner_state
 

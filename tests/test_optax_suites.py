@@ -18,7 +18,7 @@ PARTS.append((tuple(x for x in RECORD["passes"] if x not in SLOW), "0/1"))
 # {regex: why it fails here}; in quotes stands the line of docs/findings.md, section 1,
 # that calls a defect what the test asks for.
 EXCEPTIONS = {
-    r"(Alias|ScheduleFree)Test\.test_explicit_dtype \(params_dtype='bfloat16', state_dtype=None": (
+    r"Test\.test_explicit_dtype \(params_dtype='bfloat16', state_dtype=None": (
         "'bf16 `nu` after 3000 steps of g=1 is 0.5': moments are f32 by default"
     ),
     r"AddingTest\.test_none_argument": (

@@ -44,9 +44,8 @@ REFUSED = {
         for inner in ("accumulate", "guard")
     ),
     *((outer, "swa") for outer in SHRINK_OR_SHIFT | {"lookahead", "schedule_free"}),
-    *((outer, "lookahead") for outer in SHRINK_OR_SHIFT | {"schedule_free"}),
+    *((outer, "lookahead") for outer in SHRINK_OR_SHIFT),
     *((outer, "schedule_free") for outer in ("independent_decay", "layerwise_decay")),
-    *(("schedule_free", inner) for inner in ("project", "proximal_l1")),
     *((outer, "project") for outer in SHRINK_OR_SHIFT - {"project"}),
     *((outer, "proximal_l1") for outer in ("independent_decay", "layerwise_decay")),
     *(
@@ -84,9 +83,11 @@ def signs(values):
     return jax.tree.map(jnp.sign, values)
 
 
-# Neither order is right: z, which Schedule-Free keeps, is led out of every set.
-NO_PAIR = {(outer, "schedule_free") for outer in ("project", "proximal_l1")}
-PAIRS = {(outer, inner) for outer in WRAPPERS for inner in WRAPPERS} - NO_PAIR
+# Neither order is right: z, or the slow weights, would not follow.
+HELD = {"project", "proximal_l1", "lookahead", "schedule_free"}
+NEITHER = {(name, "schedule_free") for name in HELD} | {("lookahead", "lookahead")}
+NEITHER |= {(inner, outer) for outer, inner in NEITHER}
+PAIRS = {(outer, inner) for outer in WRAPPERS for inner in WRAPPERS} - NEITHER
 
 
 @pytest.mark.long
@@ -119,6 +120,14 @@ def test_the_wrong_order_is_refused(outer, inner):
     tx = wrap(WRAPPERS[inner](optax.sgd(0.1)))
     with pytest.raises(ValueError, match=rf"`{inner}\(.*{outer}.*\)`"):
         step(tx, PARAMS, tx.init(PARAMS))
+
+
+def test_two_that_do_not_go_together_are_refused():
+    for outer, inner in NEITHER:
+        tx = WRAPPERS[outer](WRAPPERS[inner](optax.sgd(0.1)))
+        words = f"`{outer}` around `{inner}`: .* Neither order is right."
+        with pytest.raises(ValueError, match=words):
+            tx.init(PARAMS)
 
 
 @pytest.mark.parametrize("name", MEANS)

@@ -62,9 +62,8 @@ def ema_params(
       A transformation with state `EmaParamsState` that needs `params` in `update`.
 
     Raises:
-      ValueError: `decay` or `warmup` lies outside its range;
-        from `init`, a wrapper inside belongs around this one; from `update`, `params`
-        is missing.
+      ValueError: `decay` or `warmup` lies outside its range; from `init`, a wrapper
+        inside belongs around this one; from `update`, `params` is missing.
       TypeError: one of them is no number, `debias` no bool, `inner` no transformation;
         from `init`, a parameter is not floating.
 

@@ -69,7 +69,7 @@ def lookahead(
 
     Reference: Zhang et al. (2019), Lookahead optimizer, arXiv:1907.08610.
     """
-    inner = require_step("lookahead", fast_optimizer)
+    inner = require_step("lookahead", fast_optimizer, "fast_optimizer")
     sync_period = integer("sync_period", sync_period, 1)
     slow_step_size = number("slow_step_size", slow_step_size, _SHARE)
     reset_state = boolean("reset_state", reset_state)

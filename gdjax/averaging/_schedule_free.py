@@ -29,7 +29,7 @@ class ScheduleFreeState(NamedTuple):
     max_lr: jax.Array  # f32[], the largest rate so far
     base_optimizer_state: optax.OptState
     z: optax.Params  # like params, >= f32 unless state_dtype: where the optimizer is
-    x: optax.Params  # the average, f32, of 16-bit parameters; else of shape (0,)
+    x: optax.Params  # the average, f32, of scalars and 16-bit leaves; else of shape ()
 
     def averaged_params(self, params: optax.Params) -> optax.Params:
         ahead = (1 - self.b1) / self.b1
@@ -62,7 +62,9 @@ def schedule_free(
     the rounding of y over b1, so that the memory is that of the optimizer and z; for
     16-bit parameters, which could not tell x's small steps, x is kept too, in f32.
 
-    What constrains parameters stands around it, as does what averages them.
+    What averages parameters stands around it. It does not go together with what
+    constrains them (`project`, `proximal_l1`), as z would not follow, nor with
+    `lookahead`.
 
     Args:
       base_optimizer: an optimizer without momentum, learning rate included; it is given
@@ -96,7 +98,7 @@ def schedule_free(
 
     Reference: Defazio et al. (2024), The road less scheduled, arXiv:2405.15682.
     """
-    inner = require_step("schedule_free", base_optimizer)
+    inner = require_step("schedule_free", base_optimizer, "base_optimizer")
     rate_at = Scheduled("learning_rate", learning_rate, NON_NEGATIVE)
     b1 = number("b1", b1, _POSITIVE_SHARE)
     power = number("weight_lr_power", weight_lr_power, NON_NEGATIVE)
@@ -106,8 +108,9 @@ def schedule_free(
         z = wide_copy(params)
         if state_dtype is not None:
             z = jax.tree.map(lambda z: z.astype(state_dtype), z)
-        small = lambda p, x: jnp.result_type(p) != x.dtype
-        choose = lambda p, x: x if small(p, x) else jnp.zeros(0, x.dtype)
+        small = lambda p, x: not x.ndim or jnp.result_type(p) != x.dtype
+        # Not of shape (0,): beside a gathered array jaxlib 0.11.2 crashes on it.
+        choose = lambda p, x: x if small(p, x) else jnp.zeros([], x.dtype)
         x = jax.tree.map(choose, params, wide_copy(params))
         zero = lambda: jnp.zeros([], float)
         return ScheduleFreeState(

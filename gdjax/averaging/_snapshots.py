@@ -66,8 +66,8 @@ def snapshots(
       `metrics` have `num_taken`.
 
     Raises:
-      ValueError: a number is too small; from `init`, a wrapper
-        inside belongs around this one; from `update`, `params` is missing.
+      ValueError: a number is too small; from `init`, a wrapper inside belongs around
+        this one; from `update`, `params` is missing.
       TypeError: a number is no integer, `inner` no transformation; from `init`, a
         parameter is not floating.
 
@@ -107,8 +107,8 @@ def lawa(
       `metrics` have `num_taken`.
 
     Raises:
-      ValueError: a number is too small; from `init`, a wrapper
-        inside belongs around this one; from `update`, `params` is missing.
+      ValueError: a number is too small; from `init`, a wrapper inside belongs around
+        this one; from `update`, `params` is missing.
       TypeError: a number is no integer, `inner` no transformation; from `init`, a
         parameter is not floating.
 
