@@ -147,8 +147,8 @@ def swa_schedule(
         from there         swa_value + (schedule(start_step) - swa_value) left(z),
                            z = (step - start_step) / anneal_steps, clipped to [0, 1]
 
-    with left(z) = (1 + cos(pi z)) / 2 (cosine) or 1 - z (linear). It does not stay there
-    with `cycle_steps` = c: in every c steps from then on it falls,
+    with left(z) = (1 + cos(pi z)) / 2 (cosine) or 1 - z (linear). With `cycle_steps`
+    = c it does not stay there: in every c steps from then on it falls,
 
         swa_value + (cycle_end_value - swa_value) (k + 1) / c,   k = 0, ..., c - 1,
 
