@@ -171,18 +171,19 @@ class Network:
     def flatness(self, params, state, seed):
         """The training loss, and how far noise in the weights raises it, by measure.
 
-        The mean of 20 draws, the same for all weights.
+        The mean of ten draws, the same for all weights.
         """
         rng = np.random.default_rng(0)
-        draws = lambda w: rng.normal(size=(20, *w.shape)).astype(np.float32)
+        draws = lambda w: rng.normal(size=(10, *w.shape)).astype(np.float32)
         none_first = lambda w: np.concatenate([np.zeros_like(w)[None], draws(w)])
         noise = jax.tree.map(none_first, params)
         loss, rises = 0.0, {}
         for name, sizes in NOISE.items():
             losses = self._noisy(params, state, self._data(seed).train, noise, sizes)
-            loss, *raised = np.asarray(losses).tolist()
-            rises[name] = np.mean(raised) - loss
-        return loss, rises
+            loss, *raised = np.asarray(losses)
+            with np.errstate(invalid="ignore"):
+                rises[name] = np.mean(raised) - loss
+        return {"train": loss, **rises}
 
     def line(self, start, end, state, seed, places):
         """Losses on training and test set at start + t (end - start), t in `places`."""

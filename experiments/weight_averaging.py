@@ -48,36 +48,43 @@ OTHERS = [  # with which they are compared inside one run
     for schedule in ("raised", "cycles", "restarts")
     for result in ("last", "snapshots")
 ]
+AVERAGES = (
+    "SWA, constant rate",
+    "SWA, raised rate",
+    "predictions, raised rate",
+    "SWA, cycles",
+    "predictions, cycles",
+)
 LINES = ("SWA, raised rate", "SWA, cycles")  # to which a line leads from the last
 
 
 class Found(NamedTuple):
-    """What was measured of one network."""
+    """What was measured of one network: arrays [rates, seeds] by name, losses [nats].
+
+    `validation`, `test`; `uncalibrated`, the test loss with the statistics of batches
+    that the run left behind; of METHODS with one set of weights also `train` and its
+    rises by NOISE.
+    """
 
     rates: np.ndarray
-    scores: dict[Method, np.ndarray]  # [rates, seeds, 2], on validation and test set
-    best: dict[str, int]  # the place in rates, by method
-    ends: dict[str, list[dict]]  # by method, then by seed
+    values: dict[Method, dict[str, np.ndarray]]
+    best: dict[str, int]  # the place in rates, by the name of the method
     lines: dict[str, np.ndarray]  # [seeds, 2, places], on training and test set
 
-    def tests(self, method):
-        """The test losses, [rates, seeds]."""
-        method = METHODS[method] if isinstance(method, str) else method
-        return self.scores[method][..., 1]
-
-    def test(self, method, at=None):
-        """By seed, at the method's best rate or at the rate number `at`."""
-        return self.tests(method)[self.best[method] if at is None else at]
+    def at_best(self, name, what="test"):
+        return self.values[METHODS[name]][what][self.best[name]]
 
 
 def measure(experiment: _experiment.Experiment) -> None:
     found = {name: of_network(experiment, name) for name in MODELS}
-    tables(experiment, found)
-    flat_minima(experiment, found)
+    table(experiment, found)
+    # Few steps come near no minimum.
+    points = {k: minima(f, 3.0 if experiment.quick else 0.1) for k, f in found.items()}
+    flat_minima(experiment, found, points)
     look_ahead(experiment, found)
     averages(experiment, found)
     experiment.figure("weight_averaging", figures.methods(found))
-    experiment.figure("weight_averaging_minima", figures.minima(found, PLACES))
+    experiment.figure("weight_averaging_minima", figures.minima(found, PLACES, points))
 
 
 def of_network(experiment, name):
@@ -85,44 +92,45 @@ def of_network(experiment, name):
     if experiment.quick:
         rates, plan = RATES[3:5], Plan(every=2, cycle=6, channels=[4])
     network = Network(name, plan, quick=experiment.quick)
-    methods = dict.fromkeys([*METHODS.values(), *OTHERS])
-    shape = len(rates), len(experiment.seeds), 2
-    scores, runs = {method: np.zeros(shape) for method in methods}, {}
-    for seed in experiment.progress(experiment.seeds, f"{name}: runs at all rates"):
-        for kind in dict.fromkeys(method[:2] for method in methods):
+    shape = len(rates), len(experiment.seeds)
+    values = {method: {} for method in [*METHODS.values(), *OTHERS]}
+    kinds = dict.fromkeys(method[:2] for method in values)
+    runs = {}
+    for seed in experiment.progress(experiment.seeds, f"{name}: runs"):
+        for kind in kinds:
             for at, end in enumerate(network.train(*kind, rates, seed)):
                 runs[kind, at, seed] = end
-                for method in methods:
-                    if method[:2] == kind:
-                        stack = weights(end, method.result)
-                        scores[method][at, seed] = network.score(stack, end[1], seed)
-
-    best, ends = {}, {label: [] for label in METHODS}
-    lines = {label: [] for label in LINES}
+                for method in (x for x in values if x[:2] == kind):
+                    for what, value in measures(network, method, end, seed).items():
+                        array = values[method].setdefault(what, np.zeros(shape))
+                        array[at, seed] = value
+    best = {}
     for label, method in METHODS.items():
         # Where a run diverged the mean is no number, and the rate the worst.
-        means = np.nan_to_num(scores[method][..., 0].mean(1), nan=np.inf)
+        means = np.nan_to_num(values[method]["validation"].mean(1), nan=np.inf)
         best[label] = int(means.argmin())
-    for seed in experiment.progress(experiment.seeds, f"{name}: the best runs"):
-        for label, method in METHODS.items():
-            params, state, _ = end = runs[method[:2], best[label], seed]
-            stack = weights(end, method.result)
-            validation, test = scores[method][best[label], seed]
-            row = {"network": name, "method": label, "rate": rates[best[label]]}
-            row |= {"seed": seed, "validation": validation, "test": test}
-            if network.has_statistics:
-                stale = network.score(stack, state, seed, recalibrate=False)
-                row["uncalibrated"] = stale[1]
-            if method.result != "predictions":
-                point = jax.tree.map(lambda x: x[0], stack)
-                row["train"], rises = network.flatness(point, state, seed)
-                row |= rises
-                if label in LINES:
-                    losses = network.line(params, point, state, seed, PLACES)
-                    lines[label].append(losses)
-            ends[label].append(row)
+    lines = {label: [] for label in LINES}
+    for label in LINES:
+        *kind, result = METHODS[label]
+        for seed in experiment.seeds:
+            end = runs[tuple(kind), best[label], seed]
+            average = jax.tree.map(lambda x: x[0], weights(end, result))
+            lines[label].append(network.line(end[0], average, end[1], seed, PLACES))
     lines = {label: np.array(x) for label, x in lines.items()}
-    return Found(rates, scores, best, ends, lines)
+    return Found(rates, values, best, lines)
+
+
+def measures(network, method, end, seed):
+    stack, state = weights(end, method.result), end[1]
+    validation, test = network.score(stack, state, seed)
+    found = {"validation": validation, "test": test}
+    if network.has_statistics:
+        stale = network.score(stack, state, seed, recalibrate=False)
+        found["uncalibrated"] = stale[1]
+    if method in METHODS.values() and method.result != "predictions":
+        point = jax.tree.map(lambda x: x[0], stack)
+        found |= network.flatness(point, state, seed)
+    return found
 
 
 def weights(end, result):
@@ -139,20 +147,16 @@ def weights(end, result):
 averaged_params = jax.jit(gd.averaged_params, static_argnames="name")
 
 
-def tables(experiment, found):
-    ends = [row for f in found.values() for rows in f.ends.values() for row in rows]
-    columns = dict.fromkeys(key for row in ends for key in row)
-    experiment.table("ends", [dict.fromkeys(columns, "") | row for row in ends])
+def table(experiment, found):
+    columns = ("validation", "test", "uncalibrated", "train", *NOISE)
     rows = []
     for name, f in found.items():
-        for method, scores in f.scores.items():
-            for (at, seed), _ in np.ndenumerate(scores[..., 0]):
+        for method, values in f.values.items():
+            for (at, seed), _ in np.ndenumerate(values["test"]):
                 row = {"network": name, **method._asdict(), "rate": f.rates[at]}
-                validation, test = scores[at, seed]
-                rows.append(
-                    {**row, "seed": seed, "validation": validation, "test": test}
-                )
-    experiment.table("rates", rows)
+                row |= {"seed": seed} | dict.fromkeys(columns)
+                rows.append(row | {k: x[at, seed] for k, x in values.items()})
+    experiment.table("weight_averaging", rows)
 
 
 class Difference(NamedTuple):
@@ -167,6 +171,10 @@ class Difference(NamedTuple):
         return self.mean < -2 * self.stderr
 
 
+METHOD = (
+    "rate, test loss [nats], its standard deviation over seeds, minus that of last, "
+    "cosine, standard error"
+)
 DIFFERENCE = "[nats]: mean, standard error, seeds below 0"
 
 
@@ -191,17 +199,30 @@ def holds(where, cases):
     return f"holds when it is one of these, {len(where)} of {cases}: {'; '.join(named)}"
 
 
-def flat_minima(experiment, found):
-    """Claim 11, over the ends of the best runs of all methods."""
+def minima(found, limit):
+    """What belongs to ends with a training loss below `limit`: [ends, seeds] by name.
+
+    A row for each method and rate; no number where the loss is not below.
+    """
+    values = [x for x in found.values.values() if "train" in x]
+    rows = {
+        k: np.concatenate([x[k] for x in values]) for k in ("train", "test", *NOISE)
+    }
+    return {k: np.where(rows["train"] < limit, x, np.nan) for k, x in rows.items()}
+
+
+def flat_minima(experiment, found, points):
+    """Claim 11, over the ends of all methods at all rates."""
     measured, where = {}, []
     for name, f in found.items():
-        ends = [rows for rows in f.ends.values() if "train" in rows[0]]
-        column = lambda key, ends=ends: np.array([[r[key] for r in x] for x in ends])
-        losses = {"test loss": column("test")}
-        losses["test - training loss"] = column("test") - column("train")
+        ends = points[name]
+        count = int(np.isfinite(ends["train"]).sum())
+        measured[f"{name}, ends near a minimum"] = count
+        losses = {"test loss": ends["test"]}
+        losses["test - training loss"] = ends["test"] - ends["train"]
         for sharpness in NOISE:
             for what, y in losses.items():
-                x, case = column(sharpness), f"{sharpness} sharpness and {what}"
+                x, case = ends[sharpness], f"{sharpness} sharpness and {what}"
                 pairs = zip(x.T, y.T, strict=True)
                 by_seed = np.array([rank_correlation(*pair) for pair in pairs])
                 measured[
@@ -238,7 +259,10 @@ def flat_minima(experiment, found):
 
 
 def rank_correlation(x, y):
-    ranks = [z.ravel().argsort().argsort() for z in (x, y)]
+    there = np.isfinite(x) & np.isfinite(y)
+    if there.sum() < 3:
+        return np.nan
+    ranks = [z[there].argsort().argsort() for z in (x, y)]
     return float(np.corrcoef(ranks)[0, 1])
 
 
@@ -247,7 +271,8 @@ def look_ahead(experiment, found):
     measured, where = {}, []
     for name, f in found.items():
         for schedule in ("constant rate", "cosine"):
-            d = paired(f.test(f"Lookahead, {schedule}"), f.test(f"last, {schedule}"))
+            pair = (f.at_best(f"{x}, {schedule}") for x in ("Lookahead", "last"))
+            d = paired(*pair)
             measured[f"{name}, {schedule}, Lookahead - SGD {DIFFERENCE}"] = d
             where += [(schedule, name)] * d.wins
     experiment.verdict(
@@ -260,51 +285,62 @@ def look_ahead(experiment, found):
 
 def averages(experiment, found):
     """Claim 26, and all methods."""
-    measured, where, cases = {}, [], 0
+    measured, at_some, at_best, of_cosine = {}, 0, 0, 0
     for name, f in found.items():
-        for schedule, label in (("raised", "raised rate"), ("cycles", "cycles")):
-            run = {x: Method("SGD", schedule, x) for x in ("last", "snapshots")}
-            for kind in ("SWA", "predictions"):
-                mine, at = f.test(f"{kind}, {label}"), f.best[f"{kind}, {label}"]
-                for what, other in (
-                    ("last of its run", f.test(run["last"], at)),
-                    ("last, cosine", f.test("last, cosine")),
-                ):
-                    case, d = f"{kind}, {label} - {what}", paired(mine, other)
-                    measured[f"{name}, {case} {DIFFERENCE}"] = d
-                    where, cases = where + [(case, name)] * d.wins, cases + 1
-                if kind == "predictions":
-                    case = f"{kind}, {label} - mean weights of the same"
-                    d = paired(mine, f.test(run["snapshots"], at))
-                    measured[f"{name}, {case} {DIFFERENCE}"] = d
-        swa, last = "SWA, constant rate", "last, constant rate"
-        below = f.tests(swa) < f.tests(last)
-        measured[f"{name}, {swa} below {last}, seeds by rate"] = below.sum(1)
-        high = min(f.best[last] + 2, len(f.rates) - 1)
+        test = lambda *method, f=f: f.values[Method("SGD", *method)]["test"]
+        cosine = f.at_best("last, cosine")
+        for label in AVERAGES:
+            _, schedule, result = METHODS[label]
+            mine, best, case = test(schedule, result), f.best[label], f"{name}, {label}"
+            pairs = zip(mine, test(schedule, "last"), strict=True)
+            last = [paired(*pair) for pair in pairs]
+            wins = [rate for rate, d in zip(f.rates, last, strict=True) if d.wins]
+            annealed = paired(mine[best], cosine)
+            measured |= {
+                f"{case} - last of its run {DIFFERENCE}": last[best],
+                f"{case} - last of its run, seeds below 0 by rate": (
+                    [d.below for d in last]
+                ),
+                f"{case} - last of its run, lowest rate at which it is below by two "
+                "standard errors": wins[0] if wins else np.nan,
+                f"{case} - last, cosine {DIFFERENCE}": annealed,
+            }
+            at_some += bool(wins)
+            at_best += last[best].wins
+            of_cosine += annealed.wins
+            if result == "predictions":
+                d = paired(mine[best], test(schedule, "snapshots")[best])
+                measured[f"{case} - mean weights of the same {DIFFERENCE}"] = d
+        high = min(f.best["last, constant rate"] + 2, len(f.rates) - 1)
         measured[
-            f"{name}, {swa} - {last}, both at {f.rates[high]:g}, "
-            f"{f.rates[high] / f.rates[f.best[last]]:g} times the best of the second "
+            f"{name}, SWA, constant rate of {f.rates[high]:g}, high - last of its run "
             f"{DIFFERENCE}"
-        ] = paired(f.test(swa, high), f.test(last, high))
-        for label, rows in f.ends.items():
-            values, cosine = f.test(label), f.test("last, cosine")
-            summary = [f.rates[f.best[label]], values.mean(), values.std()]
-            summary += paired(values, cosine)[:2]
-            columns = "rate, test loss [nats], its standard deviation over seeds, "
-            columns += "minus that of last, cosine, standard error"
-            if "uncalibrated" in rows[0]:
-                summary.append(np.mean([row["uncalibrated"] for row in rows]))
+        ] = paired(test("constant", "swa")[high], test("constant", "last")[high])
+        for label, method in METHODS.items():
+            loss, columns = f.at_best(label), METHOD
+            summary = [f.rates[f.best[label]], loss.mean(), loss.std()]
+            summary += paired(loss, cosine)[:2]
+            if "uncalibrated" in f.values[method]:
+                summary.append(f.at_best(label, "uncalibrated").mean())
                 columns += ", mean without recalibration"
             measured[f"{name}, {label}: {columns}"] = summary
         ends = 0, len(f.rates) - 1
         measured[f"{name}, methods with the best rate at an end of the grid"] = [
             label for label, at in f.best.items() if at in ends
         ]
+    cases = len(AVERAGES) * len(found)
+    if at_best == of_cosine == cases:
+        verdict = "holds"
+    elif at_best == cases:
+        verdict = "holds when set against the same run"
+    else:
+        verdict = "holds when the rate is high" if at_some else "does not hold"
     experiment.verdict(
         26,
         "SWA: converge, cache the weights, raise the rate, converge again; averaged "
         "predictions, or averaged weights, beat the last iterate",
-        holds(where, cases),
+        f"{verdict}: of {cases} averages {at_some} beat the last iterate of their run "
+        f"at some rate, {at_best} at their best, {of_cosine} beat that of a cosine",
         measured,
     )
 
