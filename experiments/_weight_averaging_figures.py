@@ -26,7 +26,7 @@ def methods(found):
             yticks=range(len(f.best)),
             yticklabels=f.best,
         )
-        _plain_log(axes.xaxis)
+        _plain_log(axes.xaxis, 1, 2, 3, 4, 6, 8)
         handles, labels = axes.get_legend_handles_labels()
         unique = dict(zip(labels, handles, strict=True))
         axes.legend(unique.values(), unique, fontsize=8)
@@ -59,7 +59,7 @@ def minima(found, places, points):
                 ylabel="cross-entropy [nats]",
                 yscale="log",
             )
-            _plain_log(axes.yaxis)
+            _plain_log(axes.yaxis, 1, 2, 3, 4, 6, 8)
             axes.legend(fontsize=8)
         ends = points[name]
         for axes, noise in ((absolute, "absolute"), (relative, "relative")):
@@ -73,16 +73,17 @@ def minima(found, places, points):
                 xscale="log",
                 yscale="log",
             )
-            _plain_log(axes.yaxis)
+            _plain_log(axes.xaxis, 1, 2, 5)
+            _plain_log(axes.yaxis, 1, 2, 3, 4, 6, 8)
         figure.colorbar(drawn, ax=relative, label="$\\log_{10}$ training loss [nats]")
     for axes in grid.flat:
         _tidy(axes)
     return figure
 
 
-def _plain_log(axis):
+def _plain_log(axis, *subs):
     """Numbers, not powers: the range is but a decade or two."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6, 8)))
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter("{x:g}")
 

@@ -118,6 +118,7 @@ BY_NAME: dict[str, Range] = {
     "min_step_size": NON_NEGATIVE,
     "percentile": Range("lie in [0, 100]", lambda x: 0 <= x <= 100),
     "rho": NON_NEGATIVE,
+    "slow_step_size": _PART,
     "smooth_beta": POSITIVE,
     "step_offset": NON_NEGATIVE,
     "stop_below": _SHARE,
@@ -125,7 +126,9 @@ BY_NAME: dict[str, Range] = {
     "temperature": NON_NEGATIVE,
     "threshold": POSITIVE,
     "trust_coefficient": NON_NEGATIVE,
+    "warmup": Range("be finite and >= 1", lambda x: 1 <= x < float("inf")),
     "weight_decay_rate": NON_NEGATIVE,
+    "weight_lr_power": NON_NEGATIVE,
     "z_threshold": POSITIVE,
 }
 

@@ -386,8 +386,10 @@ def accepts(name, key, value):
     return True
 
 
-# What the registry has as bad beside another number, and sm3's, which is not live.
+# What the registry has as bad beside another number, and sm3's, which is not live; and
+# what Schedule-Free alone takes: a b1 of 1 ends every Adam.
 BESIDE = {
+    ("b1", 1.0),
     ("b2", 1.0),
     ("max_step_size", 0.05),
     ("min_step_size", 0.2),
