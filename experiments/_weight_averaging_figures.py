@@ -7,11 +7,19 @@ from matplotlib.ticker import LogLocator, NullLocator
 BLUE, ORANGE, RED = "#4c78a8", "#e9a23b", "#d1495b"
 
 
+BY_RATE = {
+    "last, constant rate": (RED, "-"),
+    "SWA, constant rate": (BLUE, "-"),
+    "last, cosine": (RED, "--"),
+    "predictions, cycles": (BLUE, "--"),
+}
+
+
 def methods(found):
-    """Test losses of all methods, a point for each seed."""
-    figure = Figure((11, 6), layout="constrained")
-    panels = figure.subplots(1, len(found), sharey=True)
-    for axes, (name, f) in zip(panels, found.items(), strict=True):
+    """Test losses of all methods, a point for each seed, and of some at all rates."""
+    figure = Figure((11, 10), layout="constrained")
+    top, bottom = figure.subplots(2, len(found), sharey="row", height_ratios=(3, 2))
+    for axes, below, (name, f) in zip(top, bottom, found.items(), strict=True):
         for place, label in enumerate(f.best):
             whose = "each seed"
             if name == "CNN":
@@ -20,7 +28,7 @@ def methods(found):
                 _points(axes, stale, place + 0.15, ORANGE, "those of the last iterate")
             _points(axes, f.at_best(label), place - 0.15, BLUE, whose)
         axes.set(
-            title=f"{name} on digits",
+            title=f"{name} on digits, each at its best rate",
             xlabel="test cross-entropy [nats]",
             xscale="log",
             yticks=range(len(f.best)),
@@ -30,8 +38,21 @@ def methods(found):
         handles, labels = axes.get_legend_handles_labels()
         unique = dict(zip(labels, handles, strict=True))
         axes.legend(unique.values(), unique, fontsize=8)
+
+        for label, (color, style) in BY_RATE.items():
+            middle = np.median(f.test(label), 1)
+            below.loglog(f.rates, middle, style, color=color, label=label)
+        below.set(
+            title=f"{name}, median of the seeds",
+            xlabel="learning rate (highest of the schedule)",
+            ylabel="test cross-entropy [nats]",
+            ylim=(0.07, 3),
+        )
+        _plain_log(below.yaxis, 1, 2, 5)
+        below.legend(fontsize=8)
         _tidy(axes)
-    panels[0].invert_yaxis()
+        _tidy(below)
+    top[0].invert_yaxis()
     return figure
 
 

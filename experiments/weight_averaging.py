@@ -1,6 +1,25 @@
 """Averages of weights and of predictions against the last iterate; flat minima.
 
-DOC
+SGD with momentum on digits, 1170 steps, ten seeds (start, order and split), rates tuned
+on validation over one grid for each method; test cross-entropy in nats, +- is the
+standard error of the mean over seeds.
+
+Claim 11: flat minima are easier to reach and generalise better than sharp ones.
+  Holds by one measure: of all ends with a training loss below 0.1 the rank correlation
+  of relative sharpness and test loss is 0.78 +- 0.03 (MLP, 749 ends), 0.43 +- 0.07
+  (CNN, 582); of absolute sharpness -0.24 +- 0.04 and 0.42 +- 0.07.
+Claim 18: look-ahead optimizers improve further.
+  Does not hold of Lookahead, against SGD with the same schedule: MLP -0.001 +- 0.001
+  (constant rate), 0.001 +- 0.004 (cosine); CNN -0.014 +- 0.009, 0.002 +- 0.006.
+Claim 26: averages of cached weights, or of their predictions, beat the last iterate.
+  Holds when the rate is high: all ten averages beat the last iterate of their run by
+  two standard errors at some of 11 rates, 2 at their best rates (CNN: SWA at a constant
+  rate -0.054 +- 0.015, at a raised one -0.048 +- 0.012), none beats the last iterate of
+  a cosine. MLP at a constant rate of 0.8, four times the best: 10 of 10 seeds. Without
+  statistics of its own the CNN's SWA has 0.301 instead of 0.150.
+
+Measured by `python experiments/weight_averaging.py --seeds=10`, 774 s on two cores that
+had other work too.
 
 Usage:
   python experiments/weight_averaging.py [--seeds=5] [--workdir=DIR] [--quick]
@@ -71,13 +90,18 @@ class Found(NamedTuple):
     best: dict[str, int]  # the place in rates, by the name of the method
     lines: dict[str, np.ndarray]  # [seeds, 2, places], on training and test set
 
+    def test(self, name):
+        """[rates, seeds]."""
+        return self.values[METHODS[name]]["test"]
+
     def at_best(self, name, what="test"):
+        """[seeds]."""
         return self.values[METHODS[name]][what][self.best[name]]
 
 
 def measure(experiment: _experiment.Experiment) -> None:
     found = {name: of_network(experiment, name) for name in MODELS}
-    table(experiment, found)
+    tables(experiment, found)
     # Few steps come near no minimum.
     points = {k: minima(f, 3.0 if experiment.quick else 0.1) for k, f in found.items()}
     flat_minima(experiment, found, points)
@@ -147,7 +171,7 @@ def weights(end, result):
 averaged_params = jax.jit(gd.averaged_params, static_argnames="name")
 
 
-def table(experiment, found):
+def tables(experiment, found):
     columns = ("validation", "test", "uncalibrated", "train", *NOISE)
     rows = []
     for name, f in found.items():
@@ -156,7 +180,17 @@ def table(experiment, found):
                 row = {"network": name, **method._asdict(), "rate": f.rates[at]}
                 row |= {"seed": seed} | dict.fromkeys(columns)
                 rows.append(row | {k: x[at, seed] for k, x in values.items()})
-    experiment.table("weight_averaging", rows)
+    experiment.table("ends", rows)
+    rows = []
+    for name, f in found.items():
+        for label, curves in f.lines.items():
+            for seed, place in np.ndindex(len(curves), len(PLACES)):
+                row = {"network": name, "to": label, "seed": seed}
+                losses = dict(
+                    zip(("train", "test"), curves[seed, :, place], strict=True)
+                )
+                rows.append(row | {"place": PLACES[place]} | losses)
+    experiment.table("lines", rows)
 
 
 class Difference(NamedTuple):
