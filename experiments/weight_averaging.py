@@ -21,7 +21,8 @@ Claim 26: SWA: averaged predictions, or averaged weights, beat the last iterate.
   Holds when the rate is high: SWA - last of its run, MLP at a constant 0.8 -0.385 +-
   0.040 (10 of 10 seeds), at 0.4 in 9, at 0.2, the best, 0.003 +- 0.001; CNN at 0.2,
   the best, -0.054 +- 0.015. None of 10 averages beats a cosine's last iterate. Without
-  statistics of its own an average of the CNN is at 0.30 instead of 0.15.
+  statistics of its own an average of the CNN is at 0.30 instead of 0.15. Exploratory:
+  that the rate decides was seen in these runs.
 
 Measured by `python experiments/weight_averaging.py --seeds=10`, 774 s on two cores that
 had other work too.
