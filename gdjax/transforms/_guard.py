@@ -1,7 +1,6 @@
 """A guard around an optimizer: steps that would break the run are skipped."""
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -9,11 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.core import Tracer
+from jax.extend.core import Jaxpr, jaxpr_as_fun, subjaxprs
 from jax.tree_util import KeyPath, tree_flatten_with_path
 
 from gdjax import tree
 from gdjax._checks import integer, next_count
 from gdjax._wrapping import cond, ordered, require_step
+from gdjax.transforms._guard_norm import (
+    chosen_when_made,
+    largest_square,
+    norm_suffices,
+)
 
 
 class GuardState(NamedTuple):
@@ -54,16 +59,24 @@ def guard(
     """Step around an optimizer: its own step, unless that would break the run.
 
         u, s' = inner's update and next state
-        u_t, s_t = (u, s') if |g|^2, p + u and s' are finite, else (0, s)
+        u_t, s_t = (u, s') if |g|^2 < 2^127 and p + u and s' are finite, else (0, s)
 
     A skipped step leaves the whole state of `inner` as it was, bit for bit, its counts
     included. p + u is rounded as the parameters are: a bf16 overflow counts. A gradient
-    of 1e20, whose square is inf in f32, costs one step: a second moment that took it
-    in would hold Adam still for good, infinite or not. (Optax's `apply_if_finite` lets
-    it pass.) What was NaN already, or stays the same infinity, as the best value of a
-    plateau before its first, is not held against a step. Without `params` in `update`
-    the updates are judged instead of p + u. Inside `shard_map` each device decides by
-    what it has: give it the mean gradient.
+    of 1e20, whose square is inf in f32 (2^1023 is the limit where all is f64), costs
+    one step: a second moment that took it in would hold Adam still for good, infinite
+    or not. (Optax's `apply_if_finite` lets it pass.) What was NaN already, or stays the
+    same infinity, as the best value of a plateau before its first, is not held against
+    a step. Without `params` in `update` the updates are judged instead of p + u. Inside
+    `shard_map` each device decides by what it has: give it the mean gradient.
+
+    Where it can be proved, when `update` is traced, that for every finite p and every
+    state that `init` and `update` can lead to |g|^2 < 2^127 suffices, nothing else is
+    looked at: one pass over the gradient. So it is of SGD, RMSprop, Adam, NAdam,
+    AdaMax, AdEMAMix, Lion, with momentum, weight decay, most schedules, also behind
+    `clip_by_global_norm`, Optax's own as well; not in f16, for complex parameters,
+    rates that are arguments or hyperparameters of the state, averages, eps = 0. There
+    a pass over gradient, parameters and state decides.
 
     All steps are looked at, also after `max_consecutive`. Averages stand inside
     (`guard(swa(tx))`), where a skipped step counts for nothing.
@@ -104,30 +117,16 @@ def guard(
         return GuardState(inner_state, zero(), zero(), zero(), gave_up)
 
     def update(updates, state, params=None, **extra):
-        old, twice = state.inner_state, False
+        old = state.inner_state
 
-        def make():
+        def make(updates, old, params):
             u, new = inner.update(updates, old, params, **extra)
             return u, jax.tree.map(tree.stored, new, old)
 
-        traced = any(map(_is_traced, jax.tree.leaves((updates, old, params))))
-        if traced:
-            make, twice = _recorded(make)
-        u, new = make()
-        if traced and not twice:
-            u, new = jax.lax.optimization_barrier((u, new))
-        start = jax.tree.map(jnp.zeros_like, u) if params is None else params
-        ok, place = _judge(updates, start, tree.next_params(start, u), old, new)
-        made, kept = (u, new), (jax.tree.map(jnp.zeros_like, u), old)
-        if not _is_traced(ok):
-            u, new = made if ok else kept
-        elif twice:  # of the first time nothing is stored but flags
-            u, new = cond(ok, make, lambda: kept)
-        else:
-            # By a branch of a scalar: else XLA puts the sum of all flags into every
-            # kernel that selects by it, and compiles for minutes.
-            ok = cond(ok, lambda: jnp.array(True), lambda: jnp.array(False))
-            u, new = jax.tree.map(functools.partial(jnp.where, ok), made, kept)
+        args = updates, old, params
+        u, new, ok, place = (_traced if _is_traced(args) else _eager)(
+            inner, make, *args
+        )
         consecutive = jnp.where(ok, 0, next_count(state.num_consecutive))
         gave_up = () if max_consecutive is None else consecutive > max_consecutive
         return u, GuardState(
@@ -141,15 +140,82 @@ def guard(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+def _traced(inner, make: Callable, updates, old, params):
+    """Updates, next state, whether the step is good, and the place that is not."""
+    args = updates, old, params
+    closed, shape = jax.make_jaxpr(make, return_shape=True)(*args)
+    leaves, treedef = jax.tree.leaves(args), jax.tree.structure(shape)
+    zeros = [jnp.zeros(u.shape, u.dtype) for u in jax.tree.leaves(shape[0])]
+    kept = [*zeros, *jax.tree.leaves(old)]
+    run = lambda: jaxpr_as_fun(closed)(*leaves)
+    if norm_suffices(inner, closed, shape[0], *args):
+        ok, place = _verdict(updates)
+        ok = _apart(ok)
+        stored = [None] * len(zeros) + kept[len(zeros) :]
+        out = chosen_when_made(ok, closed, leaves, stored)
+        out = [*map(_chooser(ok), out, zeros), *out[len(zeros) :]]
+    elif _is_dear(closed.jaxpr):
+        out = jax.lax.optimization_barrier(run())
+        ok, place = _judge(*args, *treedef.unflatten(out))
+        out = list(map(_chooser(_apart(ok)), out, kept))
+    else:  # of the first time nothing is stored but flags
+        ok, place = _judge(*args, *treedef.unflatten(run()))
+        out = cond(ok, run, lambda: kept)
+    return *treedef.unflatten(out), ok, place
+
+
+def _eager(inner, make: Callable, updates, old, params):
+    """The same of numbers that are there, if `inner` is not built from others."""
+    u, new = make(updates, old, params)
+    ok, place = _judge(updates, old, params, u, new)
+    if _is_traced(ok):
+        return _traced(inner, make, updates, old, params)
+    if not ok:
+        u, new = jax.tree.map(jnp.zeros_like, u), old
+    return u, new, ok, place
+
+
+def _chooser(ok: jax.Array) -> Callable:
+    return lambda new, old: jnp.where(ok, new, old)
+
+
+def _apart(ok: jax.Array) -> jax.Array:
+    """`ok`, by a branch of a scalar.
+
+    Else XLA puts the sum that it comes from into every kernel that selects by it, and
+    compiles for minutes.
+    """
+    return cond(ok, lambda: jnp.array(True), lambda: jnp.array(False))
+
+
+def _verdict(grads: optax.Updates, flags: Sequence[jax.Array] = ()):
+    """Whether |g|^2 and the `flags` of all places are good, and the first bad place.
+
+    If none is bad by itself, that of the largest gradient.
+    """
+    leaves, zero = jax.tree.leaves(grads, is_leaf=tree.is_absent), jnp.zeros([])
+    norms = [
+        zero if tree.is_absent(g) else jnp.sum(tree.abs_sq(tree.widened(g)))
+        for g in leaves
+    ]
+    limit = largest_square(grads)
+    squares = jnp.array([*norms, *[zero] * (len(flags) - len(norms) + 1)])
+    each = jnp.array([*flags, True]) if flags else True
+    each &= squares < limit
+    worst = jnp.argmax(jnp.where(jnp.isnan(squares), jnp.inf, squares))
+    place = jnp.where(jnp.all(each), worst, jnp.argmin(each)).astype(jnp.int32)
+    return jnp.all(each) & (jnp.sum(squares) < limit), place
+
+
 @jax.jit  # eagerly each operation on each shape would compile
-def _judge(grads, params, moved, old, new) -> tuple[jax.Array, jax.Array]:
+def _judge(grads, old, params, u, new) -> tuple[jax.Array, jax.Array]:
     """Whether all is good, and the first place where it is not."""
-    flags = list(_good(grads, params, moved, old, new).values())
+    start = jax.tree.map(jnp.zeros_like, u) if params is None else params
+    flags = list(_good(grads, start, tree.next_params(start, u), old, new).values())
     # Behind a barrier a flag is one pass over what it is made of; inside of its own
     # reduction XLA computes it number by number: 2.4 times as long on a CPU.
     flags = jax.lax.optimization_barrier(flags)
-    each = jnp.array([*map(jnp.all, flags), True])
-    return jnp.all(each), jnp.argmin(each).astype(jnp.int32)
+    return _verdict(grads, [*map(jnp.all, flags)])
 
 
 def _good(grads, params, moved, old, new) -> dict[KeyPath, jax.Array]:
@@ -163,8 +229,7 @@ def _good(grads, params, moved, old, new) -> dict[KeyPath, jax.Array]:
     for path, g, p, x in zip(paths, *columns, strict=True):
         flags[path] = jnp.ones(() if tree.is_absent(p) else np.shape(p), bool)
         if not tree.is_absent(g):
-            square = tree.abs_sq(tree.widened(g))
-            flags[path] = jnp.isfinite(square) & _is_good(p, x)
+            flags[path] = _is_good(p, x)
     before, after = tree_flatten_with_path(old)[0], jax.tree.leaves(new)
     for (path, x), y in zip(before, after, strict=True):
         if jnp.issubdtype(jnp.result_type(x), jnp.inexact):
@@ -184,23 +249,15 @@ _DEAR |= {"householder_product", "geqrf", "qr", "svd", "lu", "cholesky"}
 _DEAR |= {"triangular_solve", "debug_callback", "io_callback", "pure_callback"}
 
 
-def _recorded(made: Callable) -> tuple[Callable, bool]:
-    """`made`, traced once for all its calls, and whether it is cheap enough for two.
+def _is_dear(jaxpr: Jaxpr) -> bool:
+    """Too dear for two times, as a second gradient or a matrix product is.
 
-    Elementwise rules are: storing the new state to choose, and copying it, costs a CPU
-    more than computing it twice. A second gradient or a matrix product is not.
+    Elementwise rules are not: storing the new state to choose, and copying it, costs a
+    CPU more than computing it twice.
     """
-    from jax.extend.core import jaxpr_as_fun, subjaxprs
-
-    closed, shape = jax.make_jaxpr(made, return_shape=True)()
-    run, treedef = jaxpr_as_fun(closed), jax.tree.structure(shape)
-
-    def dear(jaxpr):
-        names = (eqn.primitive.name for eqn in jaxpr.eqns)
-        return any(name in _DEAR for name in names) or any(map(dear, subjaxprs(jaxpr)))
-
-    return lambda: treedef.unflatten(run()), not dear(closed.jaxpr)
+    names = (eqn.primitive.name for eqn in jaxpr.eqns)
+    return any(name in _DEAR for name in names) or any(map(_is_dear, subjaxprs(jaxpr)))
 
 
-def _is_traced(x: object) -> bool:
-    return isinstance(x, Tracer)
+def _is_traced(values: object) -> bool:
+    return any(isinstance(x, Tracer) for x in jax.tree.leaves(values))
