@@ -138,9 +138,9 @@ def schedule_free(
         # How much of x's share in y, which was made with the last b1, is kept.
         kept = b1 / state.b1 * (1 - c)
 
-        def rule(d, z, x, y, next_z):
+        def rule(_, z, x, y, next_z):
             # As z is stored, or x would drift away from its mean; and then XLA has not
-            # to compute the optimizer's step twice.
+            # to compute the optimizer's step, the argument before, twice.
             d = next_z - z
             if x.shape != y.shape:  # the same in terms of y, without the division by b1
                 return (1 - b1 * (1 - c)) * d + (1 - kept) * (z - y), next_z, x
