@@ -5,8 +5,8 @@ python benchmarks/wrappers.py [NAME ...]
 Steps of a transformer's 148 leaves, jitted and donated: fusions and bytes of the
 optimized HLO beyond those of the optimizer alone (a branch counts as if it always ran),
 and the time over the optimizer's, medians over pairs in turn with the middle half in
-brackets; then ours over Optax's, paired too. Of averages the time is that of ten steps
-in one program: a call costs some microseconds for each array of the state.
+brackets; then ours over Optax's, paired too. Of guards and averages the time is that of
+ten steps in one program: a call costs some microseconds for each array of the state.
 """
 
 import platform
@@ -70,6 +70,9 @@ ROWS: dict[str, tuple[Callable, Callable, Callable | None]] = {
     "autoclip": (adamw, before(gd.autoclip()), None),
     "centralize": (adamw, before(gd.centralize()), before(optax.centralize())),
     "cautious": (adamw, cautious, None),
+    "accumulate": (adamw, lambda inner: gd.accumulate(inner, K), multi_steps),
+}
+LOOPED: dict[str, tuple[Callable, Callable, Callable | None]] = {
     "guard, adamw": (
         adamw,
         gd.guard,
@@ -83,9 +86,6 @@ ROWS: dict[str, tuple[Callable, Callable, Callable | None]] = {
             optax.chain(optax.clip_by_global_norm(1.0), inner), 5
         ),
     ),
-    "accumulate": (adamw, lambda inner: gd.accumulate(inner, K), multi_steps),
-}
-AVERAGES = {
     "swa, always due": (adamw, lambda inner: gd.swa(inner, 0), None),
     "swa, due": (adamw, lambda inner: gd.swa(inner, 1), None),
     "swa, not due": (adamw, lambda inner: gd.swa(inner, 2**30), None),
@@ -131,8 +131,8 @@ def over(contender: Contender, alone: Contender) -> str:
 
 
 def row(name: str, params, grads) -> None:
-    optimizer, wrap, wrap_theirs = (ROWS | AVERAGES)[name]
-    kind = Looped if name in AVERAGES else Contender
+    optimizer, wrap, wrap_theirs = (ROWS | LOOPED)[name]
+    kind = Looped if name in LOOPED else Contender
     alone = contender(kind, optimizer(gd), params, grads)
     ours = contender(kind, wrap(optimizer(gd)), params, grads)
     cells = [
@@ -200,7 +200,7 @@ def main() -> None:
     print(f"| {' | '.join(heads)} |\n" + "|---" * len(heads) + "|")
     params = transformer()
     grads = jax.tree.map(lambda p: 0.01 * p, params)
-    for name in sys.argv[1:] or ROWS | AVERAGES:
+    for name in sys.argv[1:] or ROWS | LOOPED:
         row(name, params, grads)
     if not sys.argv[1:]:
         microbatches(params, grads)

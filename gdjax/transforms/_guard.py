@@ -8,17 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.core import Tracer
-from jax.extend.core import Jaxpr, jaxpr_as_fun, subjaxprs
 from jax.tree_util import KeyPath, tree_flatten_with_path
 
 from gdjax import tree
 from gdjax._checks import integer, next_count
 from gdjax._wrapping import cond, ordered, require_step
-from gdjax.transforms._guard_norm import (
-    chosen_when_made,
-    largest_square,
-    norm_suffices,
-)
 
 
 class GuardState(NamedTuple):
@@ -142,13 +136,19 @@ def guard(
 
 def _traced(inner, make: Callable, updates, old, params):
     """Updates, next state, whether the step is good, and the place that is not."""
+    # Not loaded by `import optax`, so not by `import gdjax`.
+    from jax.extend.core import jaxpr_as_fun
+
+    from gdjax.transforms._guard_norm import chosen_when_made, norm_suffices
+
     args = updates, old, params
+    bound = 1.001 * _largest_square(updates) ** 0.5
     closed, shape = jax.make_jaxpr(make, return_shape=True)(*args)
     leaves, treedef = jax.tree.leaves(args), jax.tree.structure(shape)
     zeros = [jnp.zeros(u.shape, u.dtype) for u in jax.tree.leaves(shape[0])]
     kept = [*zeros, *jax.tree.leaves(old)]
     run = lambda: jaxpr_as_fun(closed)(*leaves)
-    if norm_suffices(inner, closed, shape[0], *args):
+    if norm_suffices(inner, closed, bound, shape[0], *args):
         ok, place = _verdict(updates)
         ok = _apart(ok)
         stored = [None] * len(zeros) + kept[len(zeros) :]
@@ -188,6 +188,12 @@ def _apart(ok: jax.Array) -> jax.Array:
     return cond(ok, lambda: jnp.array(True), lambda: jnp.array(False))
 
 
+def _largest_square(grads: optax.Updates) -> float:
+    """|g|^2 below it is finite, with room for rounding: 2^127 in f32."""
+    dtypes = (tree.compute_dtype(jnp.result_type(g)) for g in jax.tree.leaves(grads))
+    return 2.0 ** (min((jnp.finfo(d).maxexp for d in dtypes), default=128) - 1)
+
+
 def _verdict(grads: optax.Updates, flags: Sequence[jax.Array] = ()):
     """Whether |g|^2 and the `flags` of all places are good, and the first bad place.
 
@@ -198,7 +204,7 @@ def _verdict(grads: optax.Updates, flags: Sequence[jax.Array] = ()):
         zero if tree.is_absent(g) else jnp.sum(tree.abs_sq(tree.widened(g)))
         for g in leaves
     ]
-    limit = largest_square(grads)
+    limit = _largest_square(grads)
     squares = jnp.array([*norms, *[zero] * (len(flags) - len(norms) + 1)])
     each = jnp.array([*flags, True]) if flags else True
     each &= squares < limit
@@ -249,12 +255,14 @@ _DEAR |= {"householder_product", "geqrf", "qr", "svd", "lu", "cholesky"}
 _DEAR |= {"triangular_solve", "debug_callback", "io_callback", "pure_callback"}
 
 
-def _is_dear(jaxpr: Jaxpr) -> bool:
+def _is_dear(jaxpr) -> bool:
     """Too dear for two times, as a second gradient or a matrix product is.
 
     Elementwise rules are not: storing the new state to choose, and copying it, costs a
     CPU more than computing it twice.
     """
+    from jax.extend.core import subjaxprs
+
     names = (eqn.primitive.name for eqn in jaxpr.eqns)
     return any(name in _DEAR for name in names) or any(map(_is_dear, subjaxprs(jaxpr)))
 

@@ -22,21 +22,16 @@ _GUESSES = 40
 _RUNGS = [*(1.25 * 2.0**k for k in range(-1000, 1000, 8)), math.inf]
 
 
-def largest_square(grads: optax.Updates) -> float:
-    """|g|^2 below it is finite, with room for rounding: 2^127 in f32."""
-    dtypes = (tree.compute_dtype(jnp.result_type(g)) for g in jax.tree.leaves(grads))
-    return 2.0 ** (min((jnp.finfo(d).maxexp for d in dtypes), default=128) - 1)
-
-
 def norm_suffices(
     inner: optax.GradientTransformation,
     closed: ClosedJaxpr,
+    bound: float,
     made: optax.Updates,
     updates: optax.Updates,
     state: optax.OptState,
     params: optax.Params | None,
 ) -> bool:
-    """Whether every step is good whose |g|^2 is below `largest_square`.
+    """Whether every step is good for which |g| is at most `bound`.
 
     By induction, in interval arithmetic over the traced rule `closed`, whose updates
     have the structure of `made`. For each array of the state an interval is guessed
@@ -48,7 +43,6 @@ def norm_suffices(
     """
     if any(hasattr(node, "hyperparams") for _, node in tree.nodes(state)):
         return False
-    bound = 1.001 * largest_square(updates) ** 0.5
     grads = [_of(g, bound, 2) for g in jax.tree.leaves(updates)]
     given = {path: _of(p, math.inf, 3) for path, p in tree_leaves_with_path(params)}
     known, dtypes = _start(inner, params, updates), _dtypes(state)

@@ -28,13 +28,15 @@ UNARY = [
     lambda x: jax.lax.cond(x[0] > 0, lambda: x, lambda: -2 * x), tree.global_norm,
     lambda x: x.astype(jnp.int32).astype(jnp.float32), lambda x: 1.0 * (x > 2),
     jax.checkpoint(lambda x: x - 3 * x), lambda x: tree.abs_sq(x, 0.3),
-    lambda x: x / 1e-30, lambda x: x / 1e30, lambda x: 2.0**x,
+    lambda x: (x + 1) * x, lambda x: (0.5 * x - 3) * x, lambda x: x / 1e-30,
+    lambda x: x / 1e30, lambda x: 2.0**x,
 ]  # fmt: skip
 BINARY = [
     jnp.add, jnp.subtract, jnp.multiply, jnp.divide, jnp.maximum, jnp.minimum,
     lambda x, y: jnp.power(jnp.abs(x), y), lambda x, y: x / (jnp.sqrt(y * y) + 1e-8),
     lambda x, y: x - (x - y) * 0.1, lambda x, y: (0.5 * x) * (x * y),
-    lambda x, y: jnp.where(x > y, x - y, 0), lambda x, y: jnp.hypot(x, y),
+    lambda x, y: jnp.where(x > y, x - y, 0), lambda x, y: x * jnp.exp(1e3 * y),
+    lambda x, y: jnp.hypot(x, y),
 ]  # fmt: skip
 END = st.floats(-1, 1) | st.sampled_from(
     [0.0, 1.0, -1.0, 1e-38, -1e-38, 3e38, -3e38, 1e19, -1e19, 2.0, 7.5]
@@ -44,11 +46,13 @@ ENDS = st.tuples(END, END).map(sorted).map(tuple)
 
 
 def entries(interval, seed):
-    """Its ends, and numbers between them."""
+    """Its ends, numbers between them, and 0 if it lies inside."""
     low, high = interval
     share = np.random.default_rng(seed).random(SIZE)
     share[:2] = 0, 1
-    return np.clip(low * (1 - share) + high * share, low, high).astype(np.float32)
+    inside = np.clip(low * (1 - share) + high * share, low, high).astype(np.float32)
+    inside[2:4] *= not low < 0 < high
+    return inside
 
 
 def check(function, num_args, intervals):
