@@ -165,18 +165,18 @@ def cond(pred: jax.Array, yes: Callable[[], T], no: Callable[[], T]) -> T:
     """
     if not jax.sharding.get_abstract_mesh().manual_axes:
         return jax.lax.cond(pred, yes, no)
-    union = lambda a, b: varying(a) | varying(b)
+    union = lambda a, b: _varying(a) | _varying(b)
     axes = jax.tree.map(union, jax.eval_shape(yes), jax.eval_shape(no))
 
     def cast(x, axes):
-        missing = tuple(axes - varying(jax.typeof(x)))
+        missing = tuple(axes - _varying(jax.typeof(x)))
         return jax.lax.pcast(x, missing, to="varying") if missing else x
 
     alike = lambda branch: lambda: jax.tree.map(cast, branch(), axes)
     return jax.lax.cond(pred, alike(yes), alike(no))
 
 
-def varying(kind) -> frozenset[str]:
+def _varying(kind) -> frozenset[str]:
     """The axes of the mesh over which an abstract array varies."""
     manual = getattr(kind, "manual_axis_type", None)
     return manual.varying if manual else getattr(kind, "vma", None) or frozenset()

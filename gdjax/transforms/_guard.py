@@ -118,9 +118,8 @@ def guard(
             return u, jax.tree.map(tree.stored, new, old)
 
         args = updates, old, params
-        u, new, ok, place = (_traced if _is_traced(args) else _eager)(
-            inner, make, *args
-        )
+        decide = _traced if _is_traced(args) else _eager
+        u, new, ok, place = decide(inner, make, *args)
         consecutive = jnp.where(ok, 0, next_count(state.num_consecutive))
         gave_up = () if max_consecutive is None else consecutive > max_consecutive
         return u, GuardState(
@@ -208,8 +207,8 @@ def _verdict(grads: optax.Updates, flags: Sequence[jax.Array] = ()):
     squares = jnp.array([*norms, *[zero] * (len(flags) - len(norms) + 1)])
     each = jnp.array([*flags, True]) if flags else True
     each &= squares < limit
-    worst = jnp.argmax(jnp.where(jnp.isnan(squares), jnp.inf, squares))
-    place = jnp.where(jnp.all(each), worst, jnp.argmin(each)).astype(jnp.int32)
+    largest, bad = jnp.argmax(squares), jnp.argmin(each)
+    place = jnp.where(jnp.all(each), largest, bad).astype(jnp.int32)
     return jnp.all(each) & (jnp.sum(squares) < limit), place
 
 

@@ -13,7 +13,6 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
 from jax.tree_util import tree_leaves_with_path
 
 from gdjax import tree
-from gdjax._wrapping import varying
 from gdjax.transforms import _intervals
 from gdjax.transforms._intervals import Interval, Value
 
@@ -59,7 +58,7 @@ def norm_suffices(
         return False
     floats = [x for x, kind in zip(known, dtypes, strict=True) if _is_inexact(kind)]
     paths = [path for path, _ in tree_leaves_with_path(made)]
-    return all(map(_is_finite, floats)) and all(
+    return all(map(_intervals.is_finite, floats)) and all(
         _is_short(u, given.get(path)) for path, u in zip(paths, steps, strict=True)
     )
 
@@ -70,10 +69,6 @@ def _dtypes(state: optax.OptState) -> list[jnp.dtype]:
 
 def _is_inexact(dtype: jnp.dtype) -> bool:
     return jnp.issubdtype(dtype, jnp.inexact)
-
-
-def _is_finite(interval: Interval) -> bool:
-    return interval is not None and math.inf not in map(abs, interval)
 
 
 def _of(leaf: jax.Array, bound: float, rank: int) -> Value:
@@ -108,13 +103,13 @@ def _wider(known, found, dtype: jnp.dtype, rungs: Sequence[float]) -> Interval:
 
 def _is_short(u: Value, p: Value | None) -> bool:
     """Whether p + u is finite for all finite p; without p, whether u is."""
-    if not _is_finite(u.interval):
+    if not _intervals.is_finite(u.interval):
         return False
     if p is None:
         return True
     eps = float(jnp.finfo(p.dtype).eps)
     digit = eps / 2 * _intervals.limits(p.dtype)[1]  # the last one of the largest
-    decays = u.root is p and -1 <= u.slope[0] and u.slope[1] <= eps / 16
+    decays = u.root is p and _intervals.contains((-1.0, eps / 16), u.slope)
     rest = u.rest if decays else u.interval  # roundings are a part of what p shrinks by
     return _intervals.contains((-digit / 4, digit / 4), rest)
 
@@ -135,7 +130,7 @@ def _run(ok, jaxpr: Jaxpr, consts, args, olds: Sequence[Old]) -> list[jax.Array]
     choose = lambda new, old: new if old is None else jnp.where(ok, new, old)
     known = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *args), strict=True))
     read = lambda v: v.val if isinstance(v, Literal) else known[v]
-    early = _early(ok, jaxpr, olds)
+    early = _early(jaxpr, olds)
     for eqn in jaxpr.eqns:
         xs, params = [read(v) for v in eqn.invars], eqn.params
         inside = [early.get(v) for v in eqn.outvars]
@@ -152,7 +147,7 @@ def _run(ok, jaxpr: Jaxpr, consts, args, olds: Sequence[Old]) -> list[jax.Array]
     return list(map(choose, map(read, jaxpr.outvars), late))
 
 
-def _early(ok, jaxpr: Jaxpr, olds: Sequence[Old]) -> dict[Var, jax.Array]:
+def _early(jaxpr: Jaxpr, olds: Sequence[Old]) -> dict[Var, jax.Array]:
     """What can be chosen when it is made: computed here, and stored in one place."""
     made = {v for eqn in jaxpr.eqns for v in eqn.outvars}
     pairs = [
@@ -161,7 +156,4 @@ def _early(ok, jaxpr: Jaxpr, olds: Sequence[Old]) -> dict[Var, jax.Array]:
         if old is not None and not isinstance(v, Literal) and v in made
     ]
     times = Counter(v for v, _ in pairs)
-    # Inside of `shard_map` a choice that varies over more axes fits nothing after it.
-    axes = lambda *xs: frozenset().union(*(varying(jax.typeof(x)) for x in xs))
-    fits = lambda v, old: axes(ok, old) <= varying(v.aval)
-    return {v: old for v, old in pairs if times[v] == 1 and fits(v, old)}
+    return {v: old for v, old in pairs if times[v] == 1}

@@ -35,7 +35,8 @@ class Value:
         self.test: tuple[str, Value, Bounds] | None = None  # what a truth says
 
     def line(self, root: "Value", slope: Interval, rest: Interval) -> None:
-        if slope is not None and rest is not None:
+        """Unless this may have overflowed: then it is no line."""
+        if is_finite(self.interval) and is_finite(slope) and is_finite(rest):
             self.root, self.slope, self.rest = root, slope, rest
 
 
@@ -62,6 +63,10 @@ def contains(outer: Interval, inner: Interval) -> bool:
     if outer is None or inner is None:
         return outer is None
     return outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+def is_finite(interval: Interval) -> bool:
+    return interval is not None and math.inf not in map(abs, interval)
 
 
 def limits(dtype: jnp.dtype) -> Bounds:
@@ -275,13 +280,12 @@ def _interval(
 ) -> Interval:
     """Of one elementwise operation."""
     known = [bounds for bounds in args if bounds is not None]
-    is_truth = dtype == jnp.bool_ and name != "convert_element_type"
+    if dtype == jnp.bool_:
+        return _truth(name, known) if len(known) == len(args) else TRUTH
     if len(known) < len(args):
-        return TRUTH if is_truth else None
-    if is_truth:
-        return _truth(name, known)
+        return None
     if name in ("sin", "cos"):
-        return None if _is_infinite(known[0]) else (-1.0, 1.0)
+        return (-1.0, 1.0) if is_finite(known[0]) else None
     if name == "rem":
         return _remainder(*known)
     if name == "and":  # bits that both have
@@ -307,16 +311,12 @@ def _may_be_nan(name: str, args: Sequence[Bounds]) -> bool:
     (low, _), *others = args
     if name == "mul":
         pairs = itertools.permutations(args)
-        return any(x[0] < 0 < x[1] and _is_infinite(y) for x, y in pairs)
+        return any(x[0] < 0 < x[1] and not is_finite(y) for x, y in pairs)
     if name == "div":
         return others[0][0] <= 0 <= others[0][1]
     if low <= 0 and (name == "rsqrt" or name == "pow" and others[0][0] < 0):
         return True  # of -0.0 it is -inf
     return low < _LEAST.get(name, -math.inf)
-
-
-def _is_infinite(bounds: Bounds) -> bool:
-    return math.inf in map(abs, bounds)
 
 
 def _power(x: Bounds, exponent: int, name: str, dtype) -> Interval:
@@ -330,7 +330,7 @@ def _power(x: Bounds, exponent: int, name: str, dtype) -> Interval:
 
 def _remainder(x: Bounds, y: Bounds) -> Interval:
     """Of a division towards zero: smaller than y, and of the sign of x."""
-    if y[0] <= 0 <= y[1] or _is_infinite(x):
+    if y[0] <= 0 <= y[1] or not is_finite(x):
         return None
     most = max(map(abs, y))
     return max(min(0.0, x[0]), -most), min(max(0.0, x[1]), most)
@@ -354,8 +354,6 @@ def _rounded(low: float, high: float, dtype: jnp.dtype) -> Bounds:
 
     An integer that overflows can be any.
     """
-    if dtype == jnp.bool_:
-        return low, high
     least, most = limits(dtype)
     if jnp.issubdtype(dtype, jnp.integer):
         fits = least <= low and high <= most

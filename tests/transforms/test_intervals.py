@@ -82,3 +82,16 @@ def test_of_one_argument(index):
 @pytest.mark.parametrize("index", range(len(BINARY)))
 def test_of_two_arguments(index):
     check(BINARY[index], 2, st.tuples(ENDS, ENDS))
+
+
+@pytest.mark.parametrize(
+    "function", [lambda a, x: jnp.where(x > 0.5, a, 0), lambda a, x: a * a]
+)
+def test_an_overflow_on_the_way_is_not_forgotten(function):
+    """Though 1e30 and 1e-30 make 1."""
+    closed = jax.make_jaxpr(lambda x: function((x * 1e30) * 1e-30, x))(jnp.ones(3))
+    found = [
+        _intervals.results(closed, [Value((0.0, most), jnp.dtype("float32"))])
+        for most in (1e6, 1e9)
+    ]
+    assert found[0][0].interval[1] < 1.01e12 and found[1][0].interval[1] == np.inf
