@@ -13,8 +13,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
 from jax.tree_util import tree_leaves_with_path
 
 from gdjax import tree
-from gdjax.transforms import _intervals
-from gdjax.transforms._intervals import Interval, Value
+from gdjax.transforms import _bounds, _intervals
+from gdjax.transforms._bounds import Interval
+from gdjax.transforms._intervals import Value
 
 Old: TypeAlias = jax.Array | None
 _GUESSES = 40
@@ -51,14 +52,14 @@ def norm_suffices(
         out = _intervals.results(closed, [*grads, *olds, *given.values()])
         steps, news = out[: len(out) - len(olds)], out[len(out) - len(olds) :]
         found = [value.interval for value in news]
-        if all(map(_intervals.contains, known, found)):
+        if all(map(_bounds.contains, known, found)):
             break
         known = [_wider(*x, rungs) for x in zip(known, found, dtypes, strict=True)]
     else:
         return False
     floats = [x for x, kind in zip(known, dtypes, strict=True) if _is_inexact(kind)]
     paths = [path for path, _ in tree_leaves_with_path(made)]
-    return all(map(_intervals.is_finite, floats)) and all(
+    return all(map(_bounds.is_finite, floats)) and all(
         _is_short(u, given.get(path)) for path, u in zip(paths, steps, strict=True)
     )
 
@@ -76,7 +77,7 @@ def _of(leaf: jax.Array, bound: float, rank: int) -> Value:
     dtype = jnp.result_type(leaf)
     if not jnp.issubdtype(dtype, jnp.floating):
         return Value(None, dtype)
-    most = min(bound, _intervals.limits(dtype)[1])
+    most = min(bound, _bounds.limits(dtype)[1])
     return Value((-most, most), dtype, rank)
 
 
@@ -94,7 +95,7 @@ def _wider(known, found, dtype: jnp.dtype, rungs: Sequence[float]) -> Interval:
         return None
     low, high = min(known[0], found[0]), max(known[1], found[1])
     if not _is_inexact(dtype):
-        least, most = _intervals.limits(dtype)
+        least, most = _bounds.limits(dtype)
         return (low if low == known[0] else least), (high if high == known[1] else most)
     up = lambda x: 0.0 if x <= 0 else rungs[bisect.bisect_left(rungs, x)]
     low = low if low == known[0] else -up(-low)
@@ -103,15 +104,15 @@ def _wider(known, found, dtype: jnp.dtype, rungs: Sequence[float]) -> Interval:
 
 def _is_short(u: Value, p: Value | None) -> bool:
     """Whether p + u is finite for all finite p; without p, whether u is."""
-    if not _intervals.is_finite(u.interval):
+    if not _bounds.is_finite(u.interval):
         return False
     if p is None:
         return True
     eps = float(jnp.finfo(p.dtype).eps)
-    digit = eps / 2 * _intervals.limits(p.dtype)[1]  # the last one of the largest
-    decays = u.root is p and _intervals.contains((-1.0, eps / 16), u.slope)
+    digit = eps / 2 * _bounds.limits(p.dtype)[1]  # the last one of the largest
+    decays = u.root is p and _bounds.contains((-1.0, eps / 16), u.slope)
     rest = u.rest if decays else u.interval  # roundings are a part of what p shrinks by
-    return _intervals.contains((-digit / 4, digit / 4), rest)
+    return _bounds.contains((-digit / 4, digit / 4), rest)
 
 
 def chosen_when_made(

@@ -1,11 +1,9 @@
-"""Interval arithmetic over a traced computation: how large its results can get."""
+"""How large the results of a traced computation can get, by interval arithmetic."""
 
 import functools
-import itertools
 import math
-import operator
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +12,17 @@ from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from gdjax import tree
-
-# No entry is NaN and all lie in [low, high], which may be infinite.
-Bounds: TypeAlias = tuple[float, float]
-Interval: TypeAlias = Bounds | None  # unknown
-ZERO, TRUTH = (0.0, 0.0), (0.0, 1.0)
+from gdjax.transforms import _bounds
+from gdjax.transforms._bounds import (
+    COMPARED,
+    ZERO,
+    Bounds,
+    Interval,
+    elementwise,
+    flushed,
+    hull,
+    is_finite,
+)
 
 
 class Value:
@@ -29,7 +33,7 @@ class Value:
     """
 
     def __init__(self, interval: Interval, dtype: jnp.dtype, rank: int = 1) -> None:
-        self.interval, self.dtype = _flushed(interval, dtype), dtype
+        self.interval, self.dtype = flushed(interval, dtype), dtype
         self.root, self.slope, self.rest = self, (1.0, 1.0), ZERO
         self.rank = rank
         self.test: tuple[str, Value, Bounds] | None = None  # what a truth says
@@ -48,42 +52,6 @@ def results(closed: ClosedJaxpr, args: Sequence[Value]) -> list[Value]:
     that XLA merges into one that is 0 or infinite, as 1e-30 and again 1e-30.
     """
     return _run(closed.jaxpr, closed.consts, args)
-
-
-def hull(*several: Interval) -> Interval:
-    """The least interval that holds all of them."""
-    known = [bounds for bounds in several if bounds is not None]
-    if len(known) < len(several):
-        return None
-    lows, highs = zip(*known, strict=True)
-    return min(lows), max(highs)
-
-
-def contains(outer: Interval, inner: Interval) -> bool:
-    if outer is None or inner is None:
-        return outer is None
-    return outer[0] <= inner[0] and inner[1] <= outer[1]
-
-
-def is_finite(interval: Interval) -> bool:
-    return interval is not None and math.inf not in map(abs, interval)
-
-
-def limits(dtype: jnp.dtype) -> Bounds:
-    """The least and the largest number of a dtype."""
-    if dtype == jnp.bool_:
-        return TRUTH
-    is_float = jnp.issubdtype(dtype, jnp.floating)
-    info = jnp.finfo(dtype) if is_float else jnp.iinfo(dtype)
-    return float(info.min), float(info.max)
-
-
-def _flushed(interval: Interval, dtype: jnp.dtype) -> Interval:
-    """With 0, if it may have what is below the normal numbers: that can count as 0."""
-    if interval is None or not jnp.issubdtype(dtype, jnp.floating):
-        return interval
-    (low, high), tiny = interval, float(jnp.finfo(dtype).tiny)
-    return 0.0 if 0 < low < tiny else low, 0.0 if -tiny < high < 0 else high
 
 
 def _run(jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Value]) -> list[Value]:
@@ -131,7 +99,11 @@ def _equation(eqn, args: list[Value]) -> list[Value]:
     if name in _CALLS:
         inner = params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]
         if params.get("name") == "global_norm" and _is_global_norm(inner):
-            return [Value(_norm(args, shapes, dtypes[0]), dtypes[0])]
+            largest, size = (
+                hull(*(arg.interval for arg in args)),
+                sum(map(math.prod, shapes)),
+            )
+            return [Value(_bounds.norm(largest, size, dtypes[0]), dtypes[0])]
         return _run(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), args)
     if name == "cond":
         branches = [_run(b.jaxpr, b.consts, args[1:]) for b in params["branches"]]
@@ -148,7 +120,7 @@ def _equation(eqn, args: list[Value]) -> list[Value]:
         return [_select(args, dtype)]
     if name == "reduce_sum":
         terms = math.prod(shapes[0]) // max(1, math.prod(eqn.outvars[0].aval.shape))
-        return [Value(_sum(args[0].interval, terms, dtype), dtype)]
+        return [Value(_bounds.summed(args[0].interval, terms, dtype), dtype)]
     return [_elementwise(name, params.get("y"), args, dtype)]
 
 
@@ -163,27 +135,8 @@ def _global_norm(leaves: tuple[jax.ShapeDtypeStruct, ...]) -> str:
     return str(tree.global_norm.trace(leaves).jaxpr)
 
 
-def _norm(args: Sequence[Value], shapes, dtype) -> Interval:
-    bounds = hull(*(arg.interval for arg in args))
-    if bounds is None:
-        return None
-    largest = max(-bounds[0], bounds[1])
-    return _rounded(0.0, math.sqrt(sum(map(math.prod, shapes))) * largest, dtype)
-
-
-def _sum(interval: Interval, terms: int, dtype) -> Interval:
-    """Each addition may round up all that came before."""
-    if interval is None or not jnp.issubdtype(dtype, jnp.floating):
-        return None
-    low, high = interval
-    if low == -math.inf and high == math.inf:
-        return None
-    most = terms * math.exp(min(700.0, terms * float(jnp.finfo(dtype).eps)))
-    return _rounded(min(0.0, most * low), max(0.0, most * high), dtype)
-
-
 def _elementwise(name: str, y: int | None, args: list[Value], dtype) -> Value:
-    apply = lambda name, *intervals: _interval(name, dtype, y, intervals)
+    apply = lambda name, *intervals: elementwise(name, dtype, y, intervals)
     out = Value(apply(name, *(arg.interval for arg in args)), dtype)
     if len(args) == 1:
         (x,) = args
@@ -192,7 +145,7 @@ def _elementwise(name: str, y: int | None, args: list[Value], dtype) -> Value:
             out.line(x.root, apply(name, x.slope), apply(name, x.rest))
     elif len(args) == 2:
         a, b = args
-        if name in _COMPARED and b.interval is not None:
+        if name in COMPARED and b.interval is not None:
             out.test = name, a, b.interval
         elif name == "mul" and a.root is b.root and a.rest == b.rest == ZERO:
             square = apply("square", a.root.interval)
@@ -215,8 +168,8 @@ def _select(args: list[Value], dtype) -> Value:
     intervals = [case.interval for case in cases]
     if which.test is not None and len(cases) == 2:
         name, x, bounds = which.test
-        apply = lambda name, *intervals: _interval(name, dtype, None, intervals)
-        for k, says in enumerate((_COMPARED[name][1], name)):
+        apply = lambda name, *intervals: elementwise(name, dtype, None, intervals)
+        for k, says in enumerate((COMPARED[name][1], name)):
             case, part = cases[k], _refined(x, says, bounds)
             if case is x:
                 intervals[k] = part
@@ -236,133 +189,3 @@ def _refined(x: Value, says: str, bounds: Bounds) -> Interval:
     else:
         high = min(high, bounds[1] - strict)
     return (low, high) if low <= high else x.interval
-
-
-# {comparison: (its function, the name of its contrary)}
-_COMPARED: dict[str, tuple[Callable, str]] = {
-    "lt": (operator.lt, "ge"),
-    "le": (operator.le, "gt"),
-    "gt": (operator.gt, "le"),
-    "ge": (operator.ge, "lt"),
-}
-# What follows the order of each argument, up or down, whatever the others are.
-_MONOTONE: dict[str, Callable] = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "div": np.divide,
-    "max": np.maximum,
-    "min": np.minimum,
-    "clamp": lambda low, x, high: np.minimum(np.maximum(x, low), high),
-    "pow": np.power,
-    "neg": np.negative,
-    "sign": np.sign,
-    "sqrt": np.sqrt,
-    "rsqrt": lambda x: 1 / np.sqrt(x),
-    "exp": np.exp,
-    "exp2": np.exp2,
-    "expm1": np.expm1,
-    "log": np.log,
-    "log1p": np.log1p,
-    "tanh": np.tanh,
-    "logistic": lambda x: 1 / (1 + np.exp(-x)),
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "round": np.round,
-    "convert_element_type": np.positive,
-}
-_LEAST = {"log": 0.0, "sqrt": 0.0, "log1p": -1.0, "pow": 0.0}
-
-
-@functools.lru_cache(maxsize=1 << 14)  # a hundred leaves are handled alike
-def _interval(
-    name: str, dtype: jnp.dtype, y: int | None, args: tuple[Interval, ...]
-) -> Interval:
-    """Of one elementwise operation."""
-    known = [bounds for bounds in args if bounds is not None]
-    if dtype == jnp.bool_:
-        return _truth(name, known) if len(known) == len(args) else TRUTH
-    if len(known) < len(args):
-        return None
-    if name in ("sin", "cos"):
-        return (-1.0, 1.0) if is_finite(known[0]) else None
-    if name == "rem":
-        return _remainder(*known)
-    if name == "and":  # bits that both have
-        (low, high), (least, most) = known
-        return (0.0, min(high, most)) if low >= 0 and least >= 0 else None
-    if name in ("abs", "square", "integer_pow"):
-        return _power(known[0], 2 if y is None else y, name, dtype)
-    if name not in _MONOTONE or _may_be_nan(name, known):
-        return None
-    return _corners(_MONOTONE[name], known, dtype)
-
-
-def _corners(function: Callable, args: Sequence[Bounds], dtype) -> Interval:
-    with np.errstate(all="ignore"):
-        found = [float(function(*map(np.float64, c))) for c in itertools.product(*args)]
-    if any(map(math.isnan, found)):
-        return None
-    return _rounded(min(found), max(found), dtype)
-
-
-def _may_be_nan(name: str, args: Sequence[Bounds]) -> bool:
-    """Where no corner shows it: what lies between is undefined, or 0 times inf."""
-    (low, _), *others = args
-    if name == "mul":
-        pairs = itertools.permutations(args)
-        return any(x[0] < 0 < x[1] and not is_finite(y) for x, y in pairs)
-    if name == "div":
-        return others[0][0] <= 0 <= others[0][1]
-    if low <= 0 and (name == "rsqrt" or name == "pow" and others[0][0] < 0):
-        return True  # of -0.0 it is -inf
-    return low < _LEAST.get(name, -math.inf)
-
-
-def _power(x: Bounds, exponent: int, name: str, dtype) -> Interval:
-    if exponent < 0 and x[0] <= 0 <= x[1]:
-        return None
-    even = name == "abs" or exponent % 2 == 0
-    function = np.abs if name == "abs" else lambda x: np.power(x, float(exponent))
-    parts = [x, ZERO] if even and exponent > 0 and x[0] < 0 < x[1] else [x]
-    return hull(*(_corners(function, [part], dtype) for part in parts))
-
-
-def _remainder(x: Bounds, y: Bounds) -> Interval:
-    """Of a division towards zero: smaller than y, and of the sign of x."""
-    if y[0] <= 0 <= y[1] or not is_finite(x):
-        return None
-    most = max(map(abs, y))
-    return max(min(0.0, x[0]), -most), min(max(0.0, x[1]), most)
-
-
-def _truth(name: str, args: Sequence[Bounds]) -> Bounds:
-    if name in _COMPARED:
-        says, contrary = _COMPARED[name]
-        otherwise, pairs = _COMPARED[contrary][0], list(itertools.product(*args))
-        if all(says(a, b) for a, b in pairs):
-            return 1.0, 1.0
-        if all(otherwise(a, b) for a, b in pairs):
-            return ZERO
-    if name == "eq" and (args[0][1] < args[1][0] or args[1][1] < args[0][0]):
-        return ZERO
-    return TRUTH
-
-
-def _rounded(low: float, high: float, dtype: jnp.dtype) -> Bounds:
-    """Outwards by the slack of a float, infinite past the largest; sign kept.
-
-    An integer that overflows can be any.
-    """
-    least, most = limits(dtype)
-    if jnp.issubdtype(dtype, jnp.integer):
-        fits = least <= low and high <= most
-        return (math.floor(low), math.ceil(high)) if fits else (least, most)
-    info = jnp.finfo(dtype)
-    eps, tiny = 4 * float(info.eps), 2 * float(info.tiny)
-
-    def upwards(x):
-        x = min(x * (1 - eps) + tiny, 0.0) if x <= 0 else x * (1 + eps) + tiny
-        return math.inf if x > most else x
-
-    return -upwards(-low), upwards(high)
