@@ -144,23 +144,27 @@ def _traced(inner, make: Callable, updates, old, params):
     bound = 1.001 * _largest_square(updates) ** 0.5
     closed, shape = jax.make_jaxpr(make, return_shape=True)(*args)
     leaves, treedef = jax.tree.leaves(args), jax.tree.structure(shape)
-    zeros = [jnp.zeros(u.shape, u.dtype) for u in jax.tree.leaves(shape[0])]
-    kept = [*zeros, *jax.tree.leaves(old)]
+    olds, size = jax.tree.leaves(old), len(jax.tree.leaves(shape[0]))
     run = lambda: jaxpr_as_fun(closed)(*leaves)
+    kept = lambda out: [*map(jnp.zeros_like, out[:size]), *olds]
     if norm_suffices(inner, closed, bound, shape[0], *args):
         ok, place = _verdict(updates)
         ok = _apart(ok)
-        stored = [None] * len(zeros) + kept[len(zeros) :]
-        out = chosen_when_made(ok, closed, leaves, stored)
-        out = [*map(_chooser(ok), out, zeros), *out[len(zeros) :]]
+        out = chosen_when_made(ok, closed, leaves, [None] * size + olds)
+        out = [*_where(ok, out[:size], kept(out)[:size]), *out[size:]]
     elif _is_dear(closed.jaxpr):
         out = jax.lax.optimization_barrier(run())
         ok, place = _judge(*args, *treedef.unflatten(out))
-        out = list(map(_chooser(_apart(ok)), out, kept))
+        out = _where(_apart(ok), out, kept(out))
     else:  # of the first time nothing is stored but flags
-        ok, place = _judge(*args, *treedef.unflatten(run()))
-        out = cond(ok, run, lambda: kept)
+        out = run()
+        ok, place = _judge(*args, *treedef.unflatten(out))
+        out = cond(ok, run, lambda: kept(out))
     return *treedef.unflatten(out), ok, place
+
+
+def _where(ok: jax.Array, new: Sequence, old: Sequence) -> list[jax.Array]:
+    return [jnp.where(ok, x, y) for x, y in zip(new, old, strict=True)]
 
 
 def _eager(inner, make: Callable, updates, old, params):
@@ -172,10 +176,6 @@ def _eager(inner, make: Callable, updates, old, params):
     if not ok:
         u, new = jax.tree.map(jnp.zeros_like, u), old
     return u, new, ok, place
-
-
-def _chooser(ok: jax.Array) -> Callable:
-    return lambda new, old: jnp.where(ok, new, old)
 
 
 def _apart(ok: jax.Array) -> jax.Array:

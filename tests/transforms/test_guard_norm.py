@@ -208,3 +208,19 @@ def test_under_shard_map_what_varies_and_what_does_not(name):
         u, skipped = jax.jit(jax.shard_map(update, mesh=mesh, **specs))(g, state, p)
         assert skipped.tolist() == ([0, 1, 0, 1] if apart else [0] * 4)
         assert np.all((u == 0) == np.array(skipped.repeat(u.size // 4), bool))
+
+
+@pytest.mark.parametrize(
+    "kind", [jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit]
+)
+@pytest.mark.parametrize("eps", [1e-8, 0.0])
+def test_shards_stay_where_they_are(kind, eps):
+    """Explicit ones, which an array of zeros does not have by itself, too."""
+    mesh = jax.make_mesh((4,), ("x",), (kind,))
+    spec = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(None, "x"))
+    tx = gd.guard(gd.adamw(1e-3, eps=eps))
+    with jax.set_mesh(mesh):
+        p = jax.device_put(jnp.ones((2, 8)), spec)
+        u, state = jax.jit(tx.update)(p, tx.init(p), p)
+    assert u.sharding == state.inner_state[0].mu.sharding == spec
+    assert state.num_skipped == 0 and np.all(u < 0)
