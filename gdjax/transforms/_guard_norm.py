@@ -47,21 +47,20 @@ def norm_suffices(
     given = {path: _of(p, math.inf, 3) for path, p in tree_leaves_with_path(params)}
     known, dtypes = _start(inner, params, updates), _dtypes(state)
     rungs = sorted([*_RUNGS, 1.25 * bound, 1.25 * bound**2])
+    paths = [path for path, _ in tree_leaves_with_path(made)]
     for _ in range(_GUESSES):
+        floats = zip(known, map(_is_inexact, dtypes), strict=True)
+        if not all(_bounds.is_finite(x) for x, is_float in floats if is_float):
+            return False  # no wider guess is finite
         olds = [Value(*x, 2) for x in zip(known, dtypes, strict=True)]
         out = _intervals.results(closed, [*grads, *olds, *given.values()])
         steps, news = out[: len(out) - len(olds)], out[len(out) - len(olds) :]
         found = [value.interval for value in news]
         if all(map(_bounds.contains, known, found)):
-            break
+            pairs = zip(paths, steps, strict=True)
+            return all(_is_short(u, given.get(path)) for path, u in pairs)
         known = [_wider(*x, rungs) for x in zip(known, found, dtypes, strict=True)]
-    else:
-        return False
-    floats = [x for x, kind in zip(known, dtypes, strict=True) if _is_inexact(kind)]
-    paths = [path for path, _ in tree_leaves_with_path(made)]
-    return all(map(_bounds.is_finite, floats)) and all(
-        _is_short(u, given.get(path)) for path, u in zip(paths, steps, strict=True)
-    )
+    return False
 
 
 def _dtypes(state: optax.OptState) -> list[jnp.dtype]:
